@@ -1,0 +1,103 @@
+"""Public identifiers: their alphabets, and the spellings in which one customer id may be given.
+
+Making one from random bytes is pure; where the bytes come from is not known here.
+"""
+
+import base64
+import binascii
+import re
+import uuid
+
+from customary.domain.customer import CustomerID, CustomerNumber
+
+BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+CUSTOMER_ID_LENGTH = 12  # log2(58 ** 12) is 70.3 bits
+
+_CUSTOMER_ID = re.compile(f"[{BASE58}]{{{CUSTOMER_ID_LENGTH}}}", re.ASCII)
+_CUSTOMER_NUMBER = re.compile(r"[1-9][0-9]{9,14}", re.ASCII)
+_DIGITS = re.compile(r"[0-9]+", re.ASCII)
+
+# 232 is the largest multiple of 58 in a byte: the rest is thrown away, so that every character is as likely.
+_TO_BASE58 = bytes(ord(BASE58[byte % 58]) for byte in range(256))
+_REJECTED = bytes(range(232, 256))
+
+RANDOM_BYTES = 32
+"""How many random bytes make one id; fewer than 12 of 32 are kept once in 10^14 draws."""
+
+
+def customer_id_from(random_bytes: bytes) -> CustomerID:
+    """Return a customer id of 70 random bits.
+
+    >>> customer_id_from(bytes(32))
+    '111111111111'
+    """
+    kept = random_bytes.translate(_TO_BASE58, _REJECTED)
+    if len(kept) < CUSTOMER_ID_LENGTH:
+        raise ValueError("too few usable random bytes")
+    return CustomerID(kept[:CUSTOMER_ID_LENGTH].decode("ascii"))
+
+
+def customer_number_from(random_bytes: bytes) -> CustomerNumber:
+    """Return a customer number: 15 digits of which none is a counter (Trustly contract T17).
+
+    Uniqueness is the store's; at a billion customers, one draw in a million is repeated.
+    """
+    return CustomerNumber(str(10**14 + int.from_bytes(random_bytes[:16], "big") % (9 * 10**14)))
+
+
+def is_customer_id(text: str) -> bool:
+    """Return whether ``text`` has the alphabet and length of a customer id."""
+    return _CUSTOMER_ID.fullmatch(text) is not None
+
+
+def is_customer_number(text: str) -> bool:
+    """Return whether ``text`` has the alphabet and length of a customer number."""
+    return _CUSTOMER_NUMBER.fullmatch(text) is not None
+
+
+def is_digits(text: str) -> bool:
+    """Return whether ``text`` is ASCII digits only, at least one (``str.isdigit`` takes full-width ones too)."""
+    return _DIGITS.fullmatch(text) is not None
+
+
+# A version 8 GUID (RFC 9562): 48 fixed bits that mark it as ours, and the number that the id spells.
+_GUID_MARK = int.from_bytes(b"custmr", "big") << 80
+_GUID_VERSION = 8 << 76
+_GUID_VARIANT = 2 << 62
+_LOW_BITS = (1 << 62) - 1
+
+
+def guid_of(customer_id: CustomerID) -> uuid.UUID:
+    """Return the GUID of the record, a pure function of its id (Trustist contract S22).
+
+    >>> customer_id_of(str(guid_of(CustomerID("3kTp9j2mN5xR"))))
+    '3kTp9j2mN5xR'
+    """
+    number = 0
+    for character in customer_id:
+        number = number * 58 + BASE58.index(character)
+    high, low = number >> 62, number & _LOW_BITS
+    return uuid.UUID(int=_GUID_MARK | _GUID_VERSION | high << 64 | _GUID_VARIANT | low)
+
+
+def customer_id_of(spelling: str) -> CustomerID | None:
+    """Return the customer id spelled as itself, as a GUID or as a ShortGuid, or None for anything else.
+
+    A ShortGuid is the URL-safe Base64 of a GUID's bytes in Microsoft's order, without padding.
+    """
+    if is_customer_id(spelling):
+        return CustomerID(spelling)
+    try:
+        if len(spelling) == 22:
+            guid = uuid.UUID(bytes_le=base64.b64decode(spelling + "==", altchars=b"-_", validate=True))
+        else:
+            guid = uuid.UUID(spelling)
+    except (ValueError, binascii.Error):
+        return None
+    number = (guid.int >> 64 & 0xFFF) << 62 | guid.int & _LOW_BITS
+    characters = []
+    for _ in range(CUSTOMER_ID_LENGTH):
+        number, digit = divmod(number, 58)
+        characters.append(BASE58[digit])
+    customer_id = CustomerID("".join(reversed(characters)))
+    return customer_id if guid_of(customer_id) == guid else None

@@ -1,0 +1,25 @@
+"""Masks of guarded values: what is shown of a tax number to one who may not see it."""
+
+from customary.domain.customer import GUARDED_FIELDS, Guarded
+
+MASK = "#"
+
+
+def masked(value: str) -> str:
+    """Return ``value`` with ``#`` for all but its last characters (Trustly contract T21).
+
+    Four are shown; of a value shorter than 7 two; of one shorter than 5 none.
+
+    >>> masked("123456790"), masked("123456"), masked("1234")
+    ('#####6790', '####56', '####')
+    """
+    length = len(value)
+    shown = 4 if length >= 7 else 2 if length >= 5 else 0
+    return MASK * (length - shown) + value[length - shown :]
+
+
+def masks_of(guarded: Guarded) -> Guarded:
+    """Return the masks of all guarded values, in the same places."""
+    return Guarded(
+        *(None if (value := getattr(guarded, name)) is None else masked(value) for name in GUARDED_FIELDS)
+    )
