@@ -1,6 +1,6 @@
 """JSON values as the domain keeps them: merged by RFC 7396, measured and compared in one canonical form.
 
-Pure functions over plain values (dict, list, str, int, float, bool, None) that the input gate has let through.
+Pure functions over plain values (dict, list, str, int, float, bool, None) let in by the input gate.
 They must never know which field a value belongs to, who sent it, or how a breach of a limit is answered.
 """
 
@@ -38,10 +38,11 @@ def merged(target: Mapping[str, object] | None, patch: Mapping[str, object]) -> 
 
 
 def canonical_bytes(value: object) -> bytes:
-    """Return ``value`` as compact UTF-8 JSON with sorted members, the form in which it is measured and compared.
+    """Return ``value`` as compact UTF-8 JSON with sorted members: the form to measure and to compare.
 
-    Compare by these bytes where a change must not be missed: in Python ``{"a": 1} == {"a": True} == {"a": 1.0}``,
-    in JSON they are three values. It is one form for this program, not RFC 8785, so it is nothing to sign.
+    Compare by these bytes where a change must not be missed: ``1 == True == 1.0`` in Python, and so do the
+    objects around them, but in JSON they are three values. It is one form for this program, not RFC 8785,
+    so it is nothing to sign.
 
     >>> canonical_bytes({"b": [1, 1.0, True], "a": "é"}).decode()
     '{"a":"é","b":[1,1.0,true]}'

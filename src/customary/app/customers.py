@@ -1,0 +1,163 @@
+"""The use cases of a customer: create, read, change, list. Each reads like its rule and does nothing itself.
+
+A use case is a generator: it yields what it must know and what shall be written (``app.ports``), and is run,
+again if need be, by the performer. It must never know HTTP, SQL, a vendor's word or who will read its result.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from customary.app.ports import (
+    Add,
+    Disclose,
+    Fetch,
+    FindByExternalID,
+    FindByNumber,
+    Keep,
+    ListPage,
+    Page,
+    Put,
+    UseCase,
+)
+from customary.domain.access import Permission, Principal
+from customary.domain.customer import EMPTY, NOTHING_GUARDED, Customer, CustomerID, CustomerPatch, patched
+from customary.domain.errors import Conflict, NotFound
+
+Revision = Callable[[Customer | None], CustomerPatch]
+"""Makes the patch that a room reads out of a request, given the customer as it is (None: it is new).
+
+A room needs the customer to tell an echo from a change: what it showed and gets back unchanged, a mask or a
+derived name for instance, says nothing new. Raises Invalid with the room's own field names.
+"""
+
+
+class Disclosure(msgspec.Struct, frozen=True, gc=False):
+    """Which guarded fields a room shows in clear to a principal, and which of these the trail must tell of."""
+
+    clear: frozenset[str] = frozenset()
+    audited: frozenset[str] = frozenset()
+
+
+def create(principal: Principal, revision: Revision) -> UseCase[Customer]:
+    """Store a new customer and return it."""
+    principal.require(Permission.CREATE_CUSTOMER)
+    customer: Customer = yield Add(*patched(*EMPTY, revision(None)))
+    return customer
+
+
+def fetch(principal: Principal, customer_id: CustomerID, disclosure: Disclosure) -> UseCase[Customer]:
+    """Return the customer of that id; NotFound if absent or foreign."""
+    principal.require(Permission.READ_CUSTOMERS)
+    customer: Customer = yield Fetch(customer_id, disclosure.clear)
+    yield from _disclosed(customer, disclosure)
+    return customer
+
+
+def fetch_numbered(principal: Principal, number: str, disclosure: Disclosure) -> UseCase[Customer]:
+    """Return the customer of that number; NotFound if absent or foreign."""
+    principal.require(Permission.READ_CUSTOMERS)
+    customer: Customer | None = yield FindByNumber(number, disclosure.clear)
+    if customer is None:
+        raise NotFound
+    yield from _disclosed(customer, disclosure)
+    return customer
+
+
+def change(
+    principal: Principal, customer_id: CustomerID, revision: Revision, disclosure: Disclosure
+) -> UseCase[Customer]:
+    """Apply a revision to the customer of that id and return it as it then is."""
+    principal.require(Permission.UPDATE_CUSTOMER)
+    current: Customer = yield Fetch(customer_id, ALL)
+    return (yield from _changed(current, revision, disclosure))
+
+
+def change_numbered(
+    principal: Principal,
+    number: str,
+    revision: Revision,
+    disclosure: Disclosure,
+    *,
+    stated_number: str | None = None,
+) -> UseCase[Customer]:
+    """Apply a revision to the customer of that number and return it as it then is.
+
+    ``stated_number`` is the number the caller's body names; Conflict if it names another customer than the
+    path does. One that names no customer of the caller says nothing (Trustly contract T14).
+    """
+    principal.require(Permission.UPDATE_CUSTOMER)
+    current: Customer | None = yield FindByNumber(number, ALL)
+    if current is None:
+        raise NotFound
+    if stated_number is not None and stated_number != number and (yield FindByNumber(stated_number)) is not None:
+        raise Conflict("The request names two customers", field="customer_number")
+    return (yield from _changed(current, revision, disclosure))
+
+
+def upsert(
+    principal: Principal,
+    revision: Revision,
+    disclosure: Disclosure,
+    *,
+    sought_external_id: str | None,
+    stated_number: str | None,
+    stated_external_id: str | None,
+) -> UseCase[Customer]:
+    """Change the customer that the request names, or store a new one if it names none that exists.
+
+    It may be named three times, in this order of precedence: by the external id that is sought, by the number
+    and by the external id that the body states. Conflict if two of them name different customers. A number
+    that names nobody is not adopted; an external id that is sought in vain becomes the new customer's
+    (Trustly contract T4 to T7).
+    """
+    principal.require(Permission.CREATE_CUSTOMER, Permission.UPDATE_CUSTOMER)
+    target: Customer | None = None
+    for field, request in (
+        ("external_id", sought_external_id and FindByExternalID(sought_external_id, ALL)),
+        ("customer_number", stated_number and FindByNumber(stated_number, ALL)),
+        ("external_id", stated_external_id and FindByExternalID(stated_external_id, ALL)),
+    ):
+        found: Customer | None = (yield request) if request else None
+        if found is None:
+            continue
+        if target is not None and found.customer_id != target.customer_id:
+            raise Conflict("The request names two customers", field=field)
+        target = found
+    if target is not None:
+        principal.require(Permission.UPDATE_CUSTOMER)
+        return (yield from _changed(target, revision, disclosure))
+    principal.require(Permission.CREATE_CUSTOMER)
+    patch = revision(None)
+    if sought_external_id is not None:
+        patch = msgspec.structs.replace(patch, external_id=sought_external_id)
+    customer: Customer = yield Add(*patched(*EMPTY, patch))
+    yield from _disclosed(customer, disclosure)
+    return customer
+
+
+def list_page(principal: Principal, page: ListPage, disclosure: Disclosure) -> UseCase[Page]:
+    """Return a page of the customers that the principal sees."""
+    principal.require(Permission.READ_CUSTOMERS)
+    found: Page = yield page
+    for customer in found.customers:
+        yield from _disclosed(customer, disclosure)
+    return found
+
+
+ALL = frozenset(NOTHING_GUARDED.__struct_fields__)
+
+
+def _changed(current: Customer, revision: Revision, disclosure: Disclosure) -> UseCase[Customer]:
+    before = (current.particulars, current.guarded or NOTHING_GUARDED)
+    after = patched(*before, revision(current))
+    customer: Customer = yield Keep(current) if after == before else Put(current, *after)
+    yield from _disclosed(customer, disclosure)
+    return customer
+
+
+def _disclosed(customer: Customer, disclosure: Disclosure) -> UseCase[None]:
+    """Have the trail tell of the guarded fields that are shown in clear, if it must."""
+    shown = disclosure.audited and customer.masks.present & disclosure.audited
+    if shown:
+        yield Disclose(customer, tuple(sorted(shown)))
