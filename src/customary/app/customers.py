@@ -21,8 +21,19 @@ from customary.app.ports import (
     UseCase,
 )
 from customary.domain.access import Permission, Principal
-from customary.domain.customer import EMPTY, NOTHING_GUARDED, Customer, CustomerID, CustomerPatch, patched
+from customary.domain.customer import (
+    EMPTY,
+    GUARDED_FIELDS,
+    NOTHING_GUARDED,
+    Customer,
+    CustomerID,
+    CustomerPatch,
+    patched,
+)
 from customary.domain.errors import Conflict, NotFound
+
+ALL = frozenset(GUARDED_FIELDS)
+"""Opens a record whole: what is changed is compared, so all of it is needed."""
 
 Revision = Callable[[Customer | None], CustomerPatch]
 """Makes the patch that a room reads out of a request, given the customer as it is (None: it is new).
@@ -143,9 +154,6 @@ def list_page(principal: Principal, page: ListPage, disclosure: Disclosure) -> U
     for customer in found.customers:
         yield from _disclosed(customer, disclosure)
     return found
-
-
-ALL = frozenset(NOTHING_GUARDED.__struct_fields__)
 
 
 def _changed(current: Customer, revision: Revision, disclosure: Disclosure) -> UseCase[Customer]:

@@ -45,6 +45,32 @@ def customer_number_from(random_bytes: bytes) -> CustomerNumber:
     return CustomerNumber(str(10**14 + int.from_bytes(random_bytes[:16], "big") % (9 * 10**14)))
 
 
+def guid_from(random_bytes: bytes) -> str:
+    """Return a version 4 GUID (RFC 9562) in its canonical text form.
+
+    >>> guid_from(bytes(16))
+    '00000000-0000-4000-8000-000000000000'
+    """
+    digits = random_bytes[:16].hex()
+    variant = "89ab"[random_bytes[8] & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
+def key_id_from(random_bytes: bytes) -> str:
+    """Return a key id of 16 Base58 characters; it is public, so it need only be unique."""
+    return random_bytes.translate(_TO_BASE58, _REJECTED)[:16].decode("ascii")
+
+
+def secret_from(random_bytes: bytes) -> str:
+    """Return 32 random bytes as URL-safe text, which every client can send and sign with."""
+    return base64.urlsafe_b64encode(random_bytes).rstrip(b"=").decode("ascii")
+
+
+def merchant_id_from(random_bytes: bytes) -> str:
+    """Return a merchant id: ten digits."""
+    return str(10**9 + int.from_bytes(random_bytes, "big") % (9 * 10**9))
+
+
 def is_customer_id(text: str) -> bool:
     """Return whether ``text`` has the alphabet and length of a customer id."""
     return _CUSTOMER_ID.fullmatch(text) is not None
