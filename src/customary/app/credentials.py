@@ -150,9 +150,7 @@ def create_key(
     return Issued(credential, secret, None if merchant is None else merchant.merchant_id)
 
 
-def rotate_key(
-    vault: Vault, dice: Dice, key_id: str, *, overlap: timedelta
-) -> Generator[Any, Any, Issued]:
+def rotate_key(vault: Vault, dice: Dice, key_id: str, *, overlap: timedelta) -> Generator[Any, Any, Issued]:
     """Give a credential a new secret; the one it had goes on working for ``overlap``, older ones do not."""
     row = yield from _row(key_id)
     instant = dice.now()
@@ -245,7 +243,7 @@ class Registry:
         return known
 
     async def merchant(self, principal: Principal) -> Merchant | None:
-        """Return the principal's merchant, for a tenant's key its home merchant, or None if there is none yet."""
+        """Return the principal's merchant, for a tenant's key its home merchant, or None."""
         self._forget_if_changed()
         merchants = self._merchants.get(principal.tenant_id)
         if merchants is None:
@@ -338,7 +336,5 @@ def _check_name(name: str) -> None:
 
 
 def _leaf(tenant_id: str, instant: datetime, action: Action, subject: str) -> LeafRow:
-    leaf = Leaf(
-        at=instant_text(instant), tenant_id=tenant_id, actor=OPERATOR, action=action, subject=subject
-    )
+    leaf = Leaf(at=instant_text(instant), tenant_id=tenant_id, actor=OPERATOR, action=action, subject=subject)
     return LeafRow(tenant_id, instant, msgspec.json.encode(leaf))

@@ -44,7 +44,7 @@ derived name for instance, says nothing new. Raises Invalid with the room's own 
 
 
 class Disclosure(msgspec.Struct, frozen=True, gc=False):
-    """Which guarded fields a room shows in clear to a principal, and which of these the trail must tell of."""
+    """Which guarded fields a room shows in clear, and which of these the trail must tell of."""
 
     clear: frozenset[str] = frozenset()
     audited: frozenset[str] = frozenset()
@@ -101,8 +101,10 @@ def change_numbered(
     current: Customer | None = yield FindByNumber(number, ALL)
     if current is None:
         raise NotFound
-    if stated_number is not None and stated_number != number and (yield FindByNumber(stated_number)) is not None:
-        raise Conflict("The request names two customers", field="customer_number")
+    if stated_number is not None and stated_number != number:
+        other: Customer | None = yield FindByNumber(stated_number)
+        if other is not None:
+            raise Conflict("The request names two customers", field="customer_number")
     return (yield from _changed(current, revision, disclosure))
 
 

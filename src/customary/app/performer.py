@@ -74,7 +74,7 @@ def instant_text(instant: datetime) -> str:
 
 
 class Clock:
-    """The instants of one store: whole milliseconds that never go back, so that order of time is order of rows."""
+    """The instants of one store: whole milliseconds that never go back, as rows do not."""
 
     def __init__(self, dice: Dice) -> None:
         self._dice = dice
@@ -136,9 +136,7 @@ class Performer:
     def _job(self, principal: Principal, use_case: Callable[[], UseCase[T]], deed: Deed | None) -> Job[T]:
         return lambda: self._performed(principal, use_case(), deed or _NO_DEED)
 
-    def _performed(
-        self, principal: Principal, use_case: UseCase[T], deed: Deed
-    ) -> Generator[Any, Any, T]:
+    def _performed(self, principal: Principal, use_case: UseCase[T], deed: Deed) -> Generator[Any, Any, T]:
         """Drive one use case: answer each of its requests by requests to the engine."""
         try:
             request = next(use_case)  # checks the permission, before anything is read
@@ -153,7 +151,7 @@ class Performer:
             replayed = yield from run.replayed(self._answers_kept)
             if replayed is not None:
                 use_case.close()
-                return replayed
+                return replayed  # type: ignore[no-any-return]  # the use case's T is then Customer
         while True:
             answer = yield from _ANSWERS[type(request)](run, request)
             try:

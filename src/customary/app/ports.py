@@ -14,7 +14,6 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from customary.domain.access import Credential, Merchant, Tenant
-from customary.domain.audit import Action
 from customary.domain.customer import Customer, CustomerID, Guarded, Particulars, TenantID
 
 T = TypeVar("T")
@@ -235,7 +234,7 @@ class Write(msgspec.Struct, frozen=True, gc=False):
 
 
 class TagTaken(Exception):
-    """A unique tag is held by another customer; ``kind`` says which. Engines raise it, the performer catches it."""
+    """A unique tag of this ``kind`` is another customer's. Engines raise it into the job that wrote it."""
 
     def __init__(self, kind: int) -> None:
         super().__init__(f"unique tag of kind {kind} is taken")
@@ -313,7 +312,7 @@ class WriteCredential(msgspec.Struct, frozen=True, gc=False):
 
 
 class MarkUsed(msgspec.Struct, frozen=True, gc=False):
-    """Store when credentials were last used: ``(tenant_id, key_id, instant)`` each. No leaf: it is no deed."""
+    """Store when credentials were last used: ``(tenant_id, key_id, instant)`` each. No leaf: no deed."""
 
     uses: tuple[tuple[str, str, datetime], ...]
 
@@ -327,7 +326,7 @@ class ReadLeaves(msgspec.Struct, frozen=True, gc=False):
 
 
 class BlockRow(msgspec.Struct, frozen=True, gc=False):
-    """One sealed stretch of a tenant's trail: the digests of its leaves, chained and signed (``app.trail``)."""
+    """A stretch of a tenant's trail: the digests of its leaves, chained and signed (``app.trail``)."""
 
     tenant_id: str
     block_no: int
@@ -402,7 +401,7 @@ class TenantVault(Protocol):
         """Return the record sealed under its customer key; ``customer.guarded`` must not be None."""
 
     def opened(self, record: SealedCustomer, clear: frozenset[str] | None) -> Customer:
-        """Return the customer; the guarded part is opened if it holds one of ``clear``, or if that is None."""
+        """Return the customer; its guarded part is opened if it holds one of ``clear`` (None: if any)."""
 
     def tag(self, kind: TagKind, *texts: str | bytes) -> Tag:
         """Return the lookup tag of these texts, unlike that of any other tenant, kind or texts."""
@@ -449,5 +448,3 @@ class Deed(msgspec.Struct, frozen=True, gc=False):
     request_id: str = ""
     idempotency_key: str = ""
     request_digest: bytes = b""
-
-

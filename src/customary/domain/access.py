@@ -61,7 +61,7 @@ class Tenant(msgspec.Struct, frozen=True, gc=False):
 
 
 class Merchant(msgspec.Struct, frozen=True, gc=False):
-    """A business inside a tenant; ``merchant_no`` counts from 1 within it, ``merchant_id`` is public digits."""
+    """A business inside a tenant, numbered from 1 within it; ``merchant_id`` is public digits."""
 
     tenant_id: TenantID
     merchant_no: int

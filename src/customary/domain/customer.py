@@ -134,38 +134,38 @@ class Customer(msgspec.Struct, frozen=True):
 class AddressPatch(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A change of single parts of an address."""
 
-    line1: str | None | UnsetType = UNSET
-    line2: str | None | UnsetType = UNSET
-    city: str | None | UnsetType = UNSET
-    region: str | None | UnsetType = UNSET
-    postal_code: str | None | UnsetType = UNSET
-    country: str | None | UnsetType = UNSET
+    line1: str | UnsetType | None = UNSET
+    line2: str | UnsetType | None = UNSET
+    city: str | UnsetType | None = UNSET
+    region: str | UnsetType | None = UNSET
+    postal_code: str | UnsetType | None = UNSET
+    country: str | UnsetType | None = UNSET
 
 
 class CustomerPatch(msgspec.Struct, frozen=True, omit_defaults=True):
     """A change of a customer: absent keeps, ``None`` clears, a value sets; objects merge (RFC 7396)."""
 
-    full_name: str | None | UnsetType = UNSET
-    given_name: str | None | UnsetType = UNSET
-    family_name: str | None | UnsetType = UNSET
-    email: str | None | UnsetType = UNSET
-    phone: str | None | UnsetType = UNSET
-    date_of_birth: str | None | UnsetType = UNSET
-    address: AddressPatch | None | UnsetType = UNSET
-    org_id: str | None | UnsetType = UNSET
-    external_id: str | None | UnsetType = UNSET
-    enroll_date: int | None | UnsetType = UNSET
-    vip: str | None | UnsetType = UNSET
-    currency: str | None | UnsetType = UNSET
-    balance: str | None | UnsetType = UNSET
-    organization_number: str | None | UnsetType = UNSET
-    external_tier: str | None | UnsetType = UNSET
-    license_region: str | None | UnsetType = UNSET
-    custom_data: dict[str, object] | None | UnsetType = UNSET
-    tax_id: str | None | UnsetType = UNSET
-    national_id: str | None | UnsetType = UNSET
-    person_id: str | None | UnsetType = UNSET
-    license_number: str | None | UnsetType = UNSET
+    full_name: str | UnsetType | None = UNSET
+    given_name: str | UnsetType | None = UNSET
+    family_name: str | UnsetType | None = UNSET
+    email: str | UnsetType | None = UNSET
+    phone: str | UnsetType | None = UNSET
+    date_of_birth: str | UnsetType | None = UNSET
+    address: AddressPatch | UnsetType | None = UNSET
+    org_id: str | UnsetType | None = UNSET
+    external_id: str | UnsetType | None = UNSET
+    enroll_date: int | UnsetType | None = UNSET
+    vip: str | UnsetType | None = UNSET
+    currency: str | UnsetType | None = UNSET
+    balance: str | UnsetType | None = UNSET
+    organization_number: str | UnsetType | None = UNSET
+    external_tier: str | UnsetType | None = UNSET
+    license_region: str | UnsetType | None = UNSET
+    custom_data: dict[str, object] | UnsetType | None = UNSET
+    tax_id: str | UnsetType | None = UNSET
+    national_id: str | UnsetType | None = UNSET
+    person_id: str | UnsetType | None = UNSET
+    license_number: str | UnsetType | None = UNSET
 
 
 _PLAIN_FIELDS: tuple[str, ...] = tuple(
@@ -177,9 +177,7 @@ _PLAIN_FIELDS: tuple[str, ...] = tuple(
 EMPTY = (Particulars(), NOTHING_GUARDED)
 
 
-def patched(
-    particulars: Particulars, guarded: Guarded, patch: CustomerPatch
-) -> tuple[Particulars, Guarded]:
+def patched(particulars: Particulars, guarded: Guarded, patch: CustomerPatch) -> tuple[Particulars, Guarded]:
     """Return what is known after ``patch``; an empty patch returns equal data.
 
     Laws (held by property tests): patching twice with the same patch is patching once; a field that is not
@@ -201,9 +199,7 @@ def patched(
         changes["custom_data"] = (
             None if patch.custom_data is None else merged(particulars.custom_data, patch.custom_data)
         )
-    guarded_changes = {
-        name: value for name in GUARDED_FIELDS if (value := getattr(patch, name)) is not UNSET
-    }
+    guarded_changes = {name: value for name in GUARDED_FIELDS if (value := getattr(patch, name)) is not UNSET}
     return (
         msgspec.structs.replace(particulars, **changes) if changes else particulars,
         msgspec.structs.replace(guarded, **guarded_changes) if guarded_changes else guarded,

@@ -3,17 +3,20 @@
 The leaves, in order of precedence (the first that applies to a request is the one that is answered)::
 
     CustomaryError
-    ├── Unavailable       the store, the keys or a limit of the machine does not allow an answer now
-    ├── TooLarge          the request is over a limit of size, or did not arrive in time
-    ├── Malformed         bytes that are no request: bad JSON, a repeated parameter, a broken header
+    ├── Malformed         bytes that are no request: a broken header, a repeated parameter, bad JSON
     ├── Unauthenticated   nobody, or somebody who could not prove who they are
     ├── TooMany           a request quota is used up
     ├── Forbidden         somebody who may not do this
+    ├── TooLarge          the request is over a limit of size, or did not arrive in time
     ├── NotFound          absent, or another tenant's or merchant's: alike
     ├── Invalid           well formed, but fields break rules; one violation each
     ├── Conflict          the change contradicts what is stored
     ├── Outdated          the version named by the caller is not the current one
+    ├── Unavailable       the store, the keys or a limit of the machine does not allow an answer now
     └── OutcomeUnknown    the commit was interrupted; only a retry with the same key can tell
+
+A body is read and parsed after the permission is checked, so its own faults (TooLarge, Malformed) come then;
+only a signature over the body needs it before.
 
 None of them knows a status code, a header or JSON: each room has one table from leaf to answer.
 ``public`` is written for the integrator and is rendered; ``detail`` is for the operator and is only logged.
@@ -69,7 +72,7 @@ class TooLarge(CustomaryError):
 
 
 class Malformed(CustomaryError):
-    """Bytes that are no request of this server: ``part`` says where, ``kind`` tells an unknown media type apart."""
+    """Bytes that are no request: ``part`` says where, ``kind`` tells an unknown media type apart."""
 
     public = "The request is malformed"
 
@@ -118,7 +121,7 @@ class Forbidden(CustomaryError):
 
 
 class NotFound(CustomaryError):
-    """Absent, or another tenant's or merchant's: nobody can tell which. ``kind`` names what was looked for."""
+    """Absent, or another's: nobody can tell which. ``kind`` names what was looked for."""
 
     public = "Not found"
 

@@ -4,7 +4,7 @@ import msgspec
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """One announcement: ``kind`` such as ``customer.updated``, the subject, its version and changed fields."""
+    """One announcement: a ``kind`` such as ``customer.updated``, the subject and its changed fields."""
 
     kind: str
     customer_id: str

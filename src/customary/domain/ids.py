@@ -82,7 +82,7 @@ def is_customer_number(text: str) -> bool:
 
 
 def is_digits(text: str) -> bool:
-    """Return whether ``text`` is ASCII digits only, at least one (``str.isdigit`` takes full-width ones too)."""
+    """Return whether ``text`` is ASCII digits only (``str.isdigit`` takes full-width ones too)."""
     return _DIGITS.fullmatch(text) is not None
 
 

@@ -5,8 +5,8 @@ It must never decide what is stored.
 """
 
 _PARTICLES = frozenset(
-    "af al av ben bin da dal de del della der des di do dos du el la las le los st. ten ter van von y zu zum "
-    "zur".split()
+    ("af", "al", "av", "ben", "bin", "da", "dal", "de", "del", "della", "der", "des", "di", "do", "dos", "du")
+    + ("el", "la", "las", "le", "los", "ten", "ter", "van", "von", "y", "zu", "zum", "zur")
 )
 
 
