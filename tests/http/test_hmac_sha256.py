@@ -310,6 +310,15 @@ def test_further_headers_may_be_signed_but_must_be_there() -> None:
     assert "canary" not in f"{error!r}{error.detail}{error.hint}"
 
 
+@pytest.mark.parametrize("changed", [{"method": "G€T"}, {"host": "€.example", "port": 1}])
+def test_text_that_no_header_can_hold_is_a_refusal(changed: dict[str, Any]) -> None:
+    """Header text is latin-1; what is not cannot have been signed, and must not end in an encoder's error."""
+    headers = headers_of()
+    assert "cannot be signed" in refusal(value_of(headers), sent(headers, **changed), KEY).detail
+    spoilt = headers_of(x_tr_content_sha256="€")
+    assert "cannot be signed" in refusal(value_of(headers), sent(spoilt), KEY).detail
+
+
 def test_either_live_secret_passes_and_is_named() -> None:
     """Two secrets live during a rotation; the caller learns which was used."""
     headers = headers_of()
