@@ -192,7 +192,7 @@ def test_a_bad_value_is_refused_by_name_source_and_expectation(cwd: Path) -> Non
     assert set(BAD) == set(TABLE)
     for name, values in BAD.items():
         for value in values:
-            refusal = _refusal(cwd, **{name: value})
+            refusal = _refusal(cwd, None, **{name: value})
             assert (refusal.setting, refusal.source) == (name, "command line")
             assert TABLE[name].shape.expected in refusal.public
             if isinstance(value, str) and value:
