@@ -1,0 +1,203 @@
+"""One request and its reply, as rooms see them: cheap views of what the HTTP server parsed.
+
+The hot path makes one ``Exchange`` and one ``Reply`` a request and no framework object (see decision 0003).
+"""
+
+import ipaddress
+import re
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+
+from customary.domain.access import Principal
+from customary.domain.errors import CustomaryError, Malformed
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+TARGET_BYTES_MAX = 4096
+HEADER_BYTES_MAX = 4096
+HEADERS_BYTES_MAX = 16 * 1024
+QUERY_FIELDS_MAX = 64
+_ONCE = (b"authorization", b"host", b"content-length")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~-]{1,253})(?::([0-9]{1,5}))?", re.ASCII)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+RAW_TARGET = "customary.target"
+"""The scope member in which our HTTP protocol keeps the request target exactly as it was sent."""
+
+
+class NoSuchRoute(CustomaryError):
+    """The path is none of the room's."""
+
+    public = "There is no such resource"
+
+
+class NoSuchMethod(CustomaryError):
+    """The path is the room's, the method is not; ``allow`` lists those that are."""
+
+    public = "This resource does not have this method"
+
+    def __init__(self, allow: Sequence[str]) -> None:
+        super().__init__()
+        self.allow = ", ".join(allow)
+
+
+class Address(msgspec.Struct, frozen=True, gc=False):
+    """Scheme, host and port of this server as the client sees them."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def base_url(self) -> str:
+        """Return the URL of the root, without a trailing slash."""
+        port = "" if _DEFAULT_PORTS.get(self.scheme) == self.port else f":{self.port}"
+        return f"{self.scheme}://{self.host}{port}"
+
+
+class Reply(msgspec.Struct, gc=False):
+    """What is answered: a status, a body that is already encoded, and the headers beyond the room's own."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Front:
+    """Knows how clients see this server, which may stand behind a proxy (Trustist contract S3).
+
+    A configured public URL is believed before all; forwarded headers only from trusted addresses; else the
+    Host header.
+    """
+
+    def __init__(
+        self,
+        public_url: str | None = None,
+        trusted_proxies: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network] = (),
+    ) -> None:
+        self._fixed: Address | None = None
+        if public_url is not None:
+            url = urlsplit(public_url)
+            self._fixed = Address(
+                url.scheme, (url.hostname or "").lower(), url.port or _DEFAULT_PORTS[url.scheme]
+            )
+        self._trusted = tuple(trusted_proxies)
+
+    def address(self, exchange: "Exchange") -> Address:
+        """Return the address to which the client sent this request; Malformed if its Host is none."""
+        if self._fixed is not None:
+            return self._fixed
+        scheme: str = exchange.scope.get("scheme", "http")
+        host = exchange.header("host") or ""
+        if self._trusted and self._is_trusted(exchange.scope.get("client")):
+            scheme = (exchange.header("x-forwarded-proto") or scheme).split(",")[0].strip().lower()
+            host = (exchange.header("x-forwarded-host") or host).split(",")[0].strip()
+            port = (exchange.header("x-forwarded-port") or "").split(",")[0].strip()
+            if port and ":" not in host.rpartition("]")[2]:
+                host = f"{host}:{port}"
+        match = _HOST.fullmatch(host)
+        if match is None or scheme not in _DEFAULT_PORTS:
+            raise Malformed("The Host header is not a host and port", part="header")
+        return Address(scheme, match[1].lower(), int(match[2] or _DEFAULT_PORTS[scheme]))
+
+    def _is_trusted(self, client: tuple[str, int] | None) -> bool:
+        if client is None:
+            return False
+        try:
+            address = ipaddress.ip_address(client[0])
+        except ValueError:
+            return False
+        return any(address in network for network in self._trusted)
+
+
+class Exchange:
+    """One request on its way: what was sent, and what has been found out about it so far."""
+
+    __slots__ = (
+        "body",
+        "headers",
+        "method",
+        "path_id",
+        "principal",
+        "receive",
+        "request_id",
+        "route",
+        "scope",
+        "sign",
+        "target",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, request_id: str) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.request_id = request_id
+        self.method: str = scope["method"]
+        self.target: bytes = scope.get(RAW_TARGET) or _target_of(scope)
+        self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        self.body: bytes | None = None
+        self.principal: Principal | None = None
+        self.route = ""
+        self.path_id = ""
+        self.sign: Callable[[bytes, str], str] | None = None
+
+    def header(self, name: str) -> str | None:
+        """Return a header's value by its lower-case name, or None."""
+        value = self.headers.get(name.encode("latin-1"))
+        return None if value is None else value.decode("latin-1")
+
+    def check_head(self) -> None:
+        """Raise Malformed if the head is too long, or a header that must stand once does not."""
+        if len(self.target) > TARGET_BYTES_MAX:
+            raise Malformed("The request target is too long", part="header")
+        headers: list[tuple[bytes, bytes]] = self.scope["headers"]
+        total = 0
+        for name, value in headers:
+            size = len(name) + len(value)
+            if size > HEADER_BYTES_MAX:
+                raise Malformed("A header is too long", part="header")
+            total += size
+        if total > HEADERS_BYTES_MAX:
+            raise Malformed("The headers are too long", part="header")
+        if len(self.headers) != len(headers):
+            names = [name for name, _ in headers]
+            if any(names.count(name) > 1 for name in _ONCE):
+                raise Malformed("Authorization, Host and Content-Length must stand once", part="header")
+
+    def query(self, *known: str) -> dict[str, str]:
+        """Return the known parameters of the query; unknown ones are ignored.
+
+        Raises Malformed for a known one that stands twice, and for bytes that are no text.
+        """
+        raw: bytes = self.scope.get("query_string", b"")
+        if not raw:
+            return {}
+        try:
+            pairs = parse_qsl(
+                raw.decode("ascii"),
+                keep_blank_values=True,
+                errors="strict",
+                max_num_fields=QUERY_FIELDS_MAX,
+            )
+        except ValueError:  # UnicodeDecodeError is one
+            raise Malformed("The query is malformed", part="query") from None
+        found: dict[str, str] = {}
+        for name, value in pairs:
+            if name not in known:
+                continue
+            if name in found:
+                raise Malformed("A query parameter is repeated", part="query")
+            if "\x00" in value:
+                raise Malformed("The query is malformed", part="query")
+            found[name] = value
+        return found
+
+
+def _target_of(scope: Scope) -> bytes:
+    raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+    query: bytes = scope.get("query_string", b"")
+    return raw_path + b"?" + query if query else raw_path

@@ -1,0 +1,153 @@
+"""Reads the members of a decoded JSON object one by one, and collects every fault instead of the first.
+
+A decoder with types stops at the first error; integrators want all of them at once. It must never know a
+customer: a room's wire says which members there are. No fault carries a value.
+"""
+
+import re
+from collections.abc import Mapping
+
+from msgspec import UNSET, UnsetType
+
+from customary.domain.errors import Invalid, Violation
+
+_MESSAGES = {
+    "required": "is required",
+    "type": "has the wrong type",
+    "min_length": "is too short",
+    "max_length": "is too long",
+    "control": "has characters that are not allowed",
+    "range": "is out of range",
+    "mask": "is a mask that is not the one of the stored value",
+    "not_null": "cannot be removed",
+    "email": "is not an e-mail address",
+    "date": "is not a date in the form YYYY-MM-DD",
+    "future": "is in the future",
+    "country": "is not a country code of ISO 3166-1",
+    "integers": "has an integer that JSON cannot carry safely",
+    "size": "is too large",
+}
+
+# C0 and C1 controls, and the characters that reorder what a reader sees.
+_NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_INT64_MAX = 2**63 - 1
+
+Text = str | UnsetType | None
+
+
+class Fields:
+    """One JSON object under its path, and the faults found in it and in the objects inside it.
+
+    A member is *absent* (``UNSET``), *null* (``None``) or has a value; a faulty one reads as absent.
+    """
+
+    def __init__(
+        self, members: Mapping[str, object], path: str = "", violations: list[Violation] | None = None
+    ) -> None:
+        self._members = members
+        self._prefix = f"{path}." if path else ""
+        self.violations: list[Violation] = [] if violations is None else violations
+
+    def fault(self, name: str, rule: str) -> None:
+        """Note that the member breaks a rule."""
+        path = self._prefix + name
+        self.violations.append(Violation(path, rule, f"{path} {_MESSAGES[rule]}"))
+
+    def check(self) -> None:
+        """Raise Invalid if any fault was found."""
+        if self.violations:
+            raise Invalid(*self.violations)
+
+    def text(
+        self,
+        name: str,
+        *,
+        max_length: int,
+        min_length: int = 0,
+        clean: bool = False,
+        integer: bool = False,
+        nullable: bool = True,
+    ) -> Text:
+        """Return a string member; lengths count characters.
+
+        ``clean`` refuses controls and reordering characters, as in names; ``integer`` also takes an integer
+        and returns its digits.
+        """
+        value = self._members.get(name, UNSET)
+        if value is UNSET:
+            return UNSET
+        if value is None:
+            if nullable:
+                return None
+            self.fault(name, "not_null")
+            return UNSET
+        if type(value) is int and integer:
+            value = str(value)
+        if not isinstance(value, str):
+            self.fault(name, "type")
+        elif len(value) < min_length:
+            self.fault(name, "min_length")
+        elif len(value) > max_length:
+            self.fault(name, "max_length")
+        elif clean and not (value.isascii() and value.isprintable()) and _NOT_IN_NAMES.search(value):
+            self.fault(name, "control")
+        else:
+            return value
+        return UNSET
+
+    def integer(self, name: str) -> int | UnsetType | None:
+        """Return an integer member that fits 64 bits; a boolean or a fraction is no integer."""
+        value = self._members.get(name, UNSET)
+        if value is None or value is UNSET:
+            return value  # type: ignore[return-value]  # the two singletons
+        if type(value) is not int:
+            self.fault(name, "type")
+        elif not -_INT64_MAX - 1 <= value <= _INT64_MAX:
+            self.fault(name, "range")
+        else:
+            return value
+        return UNSET
+
+    def members(self, name: str, *, nullable: bool = True) -> dict[str, object] | UnsetType | None:
+        """Return an object member as it is."""
+        value = self._members.get(name, UNSET)
+        if value is UNSET:
+            return UNSET
+        if value is None:
+            if nullable:
+                return None
+            self.fault(name, "not_null")
+        elif isinstance(value, dict):
+            return value
+        else:
+            self.fault(name, "type")
+        return UNSET
+
+    def inside(self, name: str, members: Mapping[str, object]) -> "Fields":
+        """Return the members of an object inside this one, its faults noted here."""
+        return Fields(members, self._prefix + name, self.violations)
+
+
+def without_echo(sent: Mapping[str, object], shown: Mapping[str, object]) -> dict[str, object]:
+    """Return what was sent without what says nothing new, because it is what was shown.
+
+    Clients read a record, edit it and send it back whole. What they got from us and left alone is no
+    statement of theirs, though it may be derived, masked or even unfit for this room's rules. Objects are
+    compared member by member; one of which nothing is left is left out.
+
+    >>> without_echo({"a": 1, "b": {"c": 2, "d": 3}}, {"a": 1, "b": {"c": 2, "d": 4}})
+    {'b': {'d': 3}}
+    """
+    rest: dict[str, object] = {}
+    for name, value in sent.items():
+        if name not in shown:
+            rest[name] = value
+            continue
+        now = shown[name]
+        if isinstance(value, dict) and isinstance(now, dict):
+            inner = without_echo(value, now)
+            if inner:
+                rest[name] = inner
+        elif type(value) is not type(now) or value != now:
+            rest[name] = value
+    return rest

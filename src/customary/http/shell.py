@@ -1,0 +1,264 @@
+"""The way of one request through a room: limits, who is it, may they, the handler, and every answer rendered.
+
+A room is its operations and how it says no; it is an ASGI application of its own, so that unknown paths,
+wrong methods and internal errors are answered in its own words too.
+"""
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from customary.app.ports import Deed
+from customary.domain.access import Permission, Principal
+from customary.domain.errors import CustomaryError, Forbidden, Malformed, Unavailable
+from customary.domain.ids import guid_from
+from customary.http.body import Disconnected, received
+from customary.http.exchange import (
+    Exchange,
+    NoSuchMethod,
+    NoSuchRoute,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+)
+
+Handler = Callable[[Exchange], Awaitable[Reply]]
+
+ANY_CREDENTIAL: frozenset[Permission] = frozenset()
+"""Said by an operation that every credential may use; to say nothing stops the program."""
+
+RESPONSE_HEADERS = frozenset(
+    {
+        b"allow",
+        b"cache-control",
+        b"connection",
+        b"content-length",
+        b"content-type",
+        b"correlationid",
+        b"link",
+        b"retry-after",
+        b"server-authorization",
+        b"www-authenticate",
+        b"x-content-type-options",
+        b"x-request-id",
+        b"x-total-count",
+    }
+)
+"""Every header that a room may send; a test holds all answers to it."""
+
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """One route of a room, as it is routed, guarded and documented.
+
+    ``path`` is relative to the room's prefix and has at most one ``{name}``, its last segment. ``permissions``
+    are alternatives. ``handler`` names the method of the room's routes. ``mutates`` says that it may change
+    something: such an operation leaves an audit leaf.
+    """
+
+    method: str
+    path: str
+    permissions: frozenset[Permission] | None
+    handler: str
+    mutates: bool = False
+    tenant_only: bool = False
+
+
+class Errors(Protocol):
+    """How a room says no."""
+
+    def rendered(self, error: CustomaryError, exchange: Exchange) -> Reply:
+        """Return the room's answer to a refusal."""
+
+    def internal(self, exchange: Exchange) -> Reply:
+        """Return the room's answer when the program itself has failed."""
+
+
+class Observer(Protocol):
+    """Is told of every request, to log and to count it; never given a value that a caller sent."""
+
+    def answered(self, room: str, exchange: Exchange, reply: Reply, seconds: float) -> None:
+        """A request was answered."""
+
+    def refused(self, room: str, exchange: Exchange, error: CustomaryError) -> None:
+        """A request is being refused."""
+
+    def failed(self, room: str, exchange: Exchange, error: Exception) -> None:
+        """The program has failed on a request."""
+
+
+class UndeclaredPermission(Exception):
+    """A route does not say who may use it; the program does not start."""
+
+
+class Room:
+    """An ASGI application: a dialect's operations behind one door."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        prefix: str,
+        operations: Sequence[Operation],
+        routes: object,
+        door: Callable[[Exchange], Awaitable[Principal]],
+        errors: Errors,
+        observer: Observer,
+        request_id_header: bytes,
+        content_type: str,
+    ) -> None:
+        self.name = name
+        self.prefix = prefix
+        self.operations = tuple(operations)
+        self._door = door
+        self._errors = errors
+        self._observer = observer
+        self._request_id_header = request_id_header
+        self._content_type = content_type
+        self._fixed_headers = (
+            (b"content-type", content_type.encode("ascii")),
+            (b"cache-control", b"no-store"),
+            (b"x-content-type-options", b"nosniff"),
+        )
+        self._depth = prefix.count("/") + 1
+        self._routes = _routing_table(operations, routes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; the only place where any exception at all is caught."""
+        started = time.perf_counter()
+        exchange = Exchange(scope, receive, guid_from(os.urandom(16)))
+        try:
+            reply = await self._handled(exchange)
+        except Disconnected:
+            return
+        except CustomaryError as error:
+            self._observer.refused(self.name, exchange, error)
+            reply = self._errors.rendered(error, exchange)
+        except Exception as error:
+            self._observer.failed(self.name, exchange, error)
+            reply = self._errors.internal(exchange)
+        headers = [
+            *self._fixed_headers,
+            (b"content-length", b"%d" % len(reply.body)),
+            (self._request_id_header, exchange.request_id.encode("ascii")),
+            *reply.headers,
+        ]
+        if exchange.sign is not None:
+            signature = exchange.sign(reply.body, self._content_type)
+            headers.append((b"server-authorization", signature.encode("latin-1")))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
+        self._observer.answered(self.name, exchange, reply, time.perf_counter() - started)
+
+    async def _handled(self, exchange: Exchange) -> Reply:
+        exchange.check_head()
+        principal = exchange.principal = await self._door(exchange)
+        operation, handler = self._routed(exchange)
+        exchange.route = operation.path
+        if operation.tenant_only and principal.merchant_no is not None:
+            raise Forbidden(detail="a merchant's key on a tenant's route")
+        if operation.permissions:
+            principal.require(*operation.permissions)
+        return await handler(exchange)
+
+    def _routed(self, exchange: Exchange) -> tuple[Operation, Handler]:
+        raw_path: bytes = exchange.scope["raw_path"]
+        segments = raw_path.split(b"/")[self._depth :]
+        methods = self._routes.get(tuple(segments))
+        if methods is None and segments:
+            methods = self._routes.get((*segments[:-1], _ANY_SEGMENT))
+            exchange.path_id = _segment_text(segments[-1])
+        if methods is None:
+            raise NoSuchRoute
+        found = methods.get(exchange.method)
+        if found is None:
+            exchange.route = next(iter(methods.values()))[0].path
+            raise NoSuchMethod(sorted(methods))
+        return found
+
+
+_ANY_SEGMENT = b"{}"
+_Routes = Mapping[tuple[bytes, ...], Mapping[str, tuple[Operation, Handler]]]
+
+
+def _routing_table(operations: Sequence[Operation], routes: object) -> _Routes:
+    """Return the operations by path and method; refuse one that does not declare its permission."""
+    table: dict[tuple[bytes, ...], dict[str, tuple[Operation, Handler]]] = {}
+    for operation in operations:
+        if operation.permissions is None:
+            raise UndeclaredPermission(f"{operation.method} {operation.path} declares no permission")
+        segments = tuple(
+            _ANY_SEGMENT if segment.startswith("{") else segment.encode()
+            for segment in operation.path.strip("/").split("/")
+        )
+        table.setdefault(segments, {})[operation.method] = (operation, getattr(routes, operation.handler))
+    return table
+
+
+def _segment_text(segment: bytes) -> str:
+    """Return a path segment decoded; what is no text becomes an id that nobody has."""
+    try:
+        return unquote_to_bytes(segment).decode()
+    except UnicodeDecodeError:
+        return ""
+
+
+def check_json_type(exchange: Exchange) -> None:
+    """Refuse a Content-Type that is given and is not JSON."""
+    content_type = exchange.headers.get(b"content-type")
+    if content_type is not None:
+        media_type = content_type.partition(b";")[0].strip().lower()
+        if media_type not in (b"application/json", b"text/json") and not media_type.endswith(b"+json"):
+            raise Malformed("The Content-Type is not JSON", part="header", kind="media_type")
+
+
+async def body_of(exchange: Exchange) -> bytes:
+    """Return the body of a request, read within the limits; the same bytes when asked again.
+
+    No encoding is accepted: a compressed body would have to be bounded twice.
+    """
+    if exchange.body is not None:
+        return exchange.body
+    headers = exchange.headers
+    if b"content-encoding" in headers:
+        raise Malformed("Content-Encoding is not supported", part="header", kind="media_type")
+    length = headers.get(b"content-length")
+    if length is not None and not length.isdigit():
+        raise Malformed("The Content-Length is not a number", part="header")
+    exchange.body = await received(exchange.receive, None if length is None else int(length[:20]))
+    return exchange.body
+
+
+def deed_of(exchange: Exchange) -> Deed:
+    """Return the circumstances of a request whose body is read; Malformed if its Idempotency-Key is none."""
+    key = exchange.header("idempotency-key")
+    if key is None:
+        return Deed(exchange.request_id)
+    if _IDEMPOTENCY_KEY.fullmatch(key) is None:
+        raise Malformed("An Idempotency-Key is 1 to 255 visible ASCII characters", part="header")
+    request = b"\n".join((exchange.method.encode("ascii"), exchange.target, exchange.body or b""))
+    return Deed(exchange.request_id, key, hashlib.sha256(request).digest())
+
+
+class Sealed:
+    """The door of a server that has no root key: nobody passes (``/readyz`` says ``sealed``)."""
+
+    async def __call__(self, exchange: Exchange) -> Principal:
+        """Refuse every request as Unavailable."""
+        raise Unavailable("The server is sealed: it has no root key", retry_after_seconds=10)
+
+
+def as_body(view: Any) -> bytes:
+    """Return a view encoded as JSON."""
+    return _encode(view)
+
+
+_encode = msgspec.json.Encoder().encode
