@@ -32,7 +32,7 @@ from customary.domain.errors import CustomaryError
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["json", "text"]
 
-RANKS: Mapping[str, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+RANKS: dict[str, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
 PENDING_LINES_MAX = 1_024
 TEXT_LENGTH_MAX = 512
