@@ -245,7 +245,7 @@ def _summed(run: _Run, began: _Clocks, ended: _Clocks) -> Outcome:
     outcome.completed = len(ranked)
     outcome.seconds = seconds
     outcome.generator_busy = own / seconds
-    # The kernel counts the whole by ticks and a process exactly, so a quiet machine can come out below nothing.
+    # The kernel counts all by ticks and a process exactly: a quiet machine can come out below nothing.
     outcome.others_busy = max((ended.all - began.all - used - own) / seconds, 0.0)
     if ranked:
         outcome.per_second = len(ranked) / seconds
