@@ -3,6 +3,7 @@
 import ipaddress
 import subprocess
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def _load(cwd: Path, environ: Mapping[str, str] | None = None, **overrides: obje
 def _refusal(cwd: Path, environ: Mapping[str, str] | None = None, **overrides: object) -> ConfigurationError:
     with pytest.raises(ConfigurationError) as caught:
         load(environ or {}, overrides=overrides, cwd=cwd)
+    assert CANARY not in "".join(traceback.format_exception(caught.value))  # nor the causes that are shown
     assert CANARY not in f"{caught.value!r} {caught.value.public} {caught.value.detail} {vars(caught.value)}"
     return caught.value
 

@@ -242,10 +242,15 @@ def test_no_line_is_lost_or_torn_between_threads(stream: io.BytesIO) -> None:
                 log.flush()
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # so that threads meet between any two steps
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(usual)
     seen = [line["request_id"] for line in _lines(stream)]
     assert len(seen) == 2_000
     assert set(seen) == {f"{number}-{count}" for number in range(4) for count in range(500)}
@@ -262,7 +267,6 @@ def test_other_loggers_cannot_speak_freely(stream: io.BytesIO) -> None:
     loop.error(f"Exception in callback f(b'{CANARY}')\nhandle: {CANARY}", exc_info=ValueError(CANARY))
     logging.getLogger("some.library").warning(f"got {CANARY}")
     logging.getLogger("customary.http").warning("odd", extra={"route": "/x", "email": CANARY})
-    logging.getLogger("uvicorn.access").error(CANARY)
     started, returned, bound, failed, callback, library, inner = _lines(stream)
     assert started["event"] == "Started server process [42]"
     assert returned["event"] == "ASGI callable should return None, but returned '…'."
@@ -275,7 +279,7 @@ def test_other_loggers_cannot_speak_freely(stream: io.BytesIO) -> None:
 
 
 SERVER = """
-import asyncio, socket, sys, threading, warnings
+import asyncio, logging, socket, sys, threading, warnings
 import uvicorn
 from customary import log
 
@@ -308,6 +312,7 @@ thread = threading.Thread(target=int, args=(canary,))
 thread.start()
 thread.join()
 warnings.warn(canary)
+logging.getLogger("uvicorn.access").error(canary)
 log.request_line(method="GET", route="/last", status=200, duration_us=1, request_id="r", tenant_id=None,
                  key_id=None, bytes_out=0)
 int(canary)
