@@ -28,6 +28,7 @@ from customary.domain.customer import (
     Customer,
     CustomerID,
     CustomerPatch,
+    changed_fields,
     patched,
 )
 from customary.domain.errors import Conflict, NotFound
@@ -161,7 +162,7 @@ def list_page(principal: Principal, page: ListPage, disclosure: Disclosure) -> U
 def _changed(current: Customer, revision: Revision, disclosure: Disclosure) -> UseCase[Customer]:
     before = (current.particulars, current.guarded or NOTHING_GUARDED)
     after = patched(*before, revision(current))
-    customer: Customer = yield Keep(current) if after == before else Put(current, *after)
+    customer: Customer = yield Put(current, *after) if changed_fields(before, after) else Keep(current)
     yield from _disclosed(customer, disclosure)
     return customer
 

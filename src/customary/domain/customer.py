@@ -10,7 +10,7 @@ from typing import NewType
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from customary.domain.merge import merged
+from customary.domain.merge import canonical_bytes, merged
 from customary.domain.names import given_and_family, joined
 
 TenantID = NewType("TenantID", str)  # a GUID in its canonical text form
@@ -245,5 +245,6 @@ def changed_fields(
         name
         for one, other in zip(before, after, strict=True)
         for name in one.__struct_fields__
-        if getattr(one, name) != getattr(other, name)
-    )
+        if (was := getattr(one, name)) is not (now := getattr(other, name))
+        and (was != now or (name == "custom_data" and canonical_bytes(was) != canonical_bytes(now)))
+    )  # in Python {"a": 1} == {"a": True}; in JSON it is not

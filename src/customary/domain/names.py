@@ -4,10 +4,12 @@ What was given is kept; this module derives the other form for the face that sho
 It must never decide what is stored.
 """
 
-_PARTICLES = frozenset(
-    ("af", "al", "av", "ben", "bin", "da", "dal", "de", "del", "della", "der", "des", "di", "do", "dos", "du")
-    + ("el", "la", "las", "le", "los", "ten", "ter", "van", "von", "y", "zu", "zum", "zur")
-)
+# fmt: off
+_PARTICLES = frozenset({
+    "af", "al", "av", "ben", "bin", "da", "dal", "de", "del", "della", "der", "des", "di", "do", "dos", "du",
+    "el", "la", "las", "le", "los", "ten", "ter", "van", "von", "y", "zu", "zum", "zur",
+})
+# fmt: on
 
 
 def joined(given: str | None, family: str | None) -> str | None:

@@ -70,7 +70,9 @@ class BasicDoor:
         presented = self._vault.hashed_secret(key_id, secret.encode())
         now = self._dice.now()
         kept = known.secrets_at(now) if known and known.credential.scheme is Scheme.BASIC else []
-        if known is None or not any([compare_digest(presented, one) for one in kept or [_NOBODYS_HASH]]):
+        # All are compared, and an unknown key with something, so that time tells nothing.
+        matches = [compare_digest(presented, one) for one in kept or [_NOBODYS_HASH]]
+        if known is None or not kept or True not in matches:
             raise Unauthenticated(detail="unknown, revoked or expired key, or a wrong secret")
         self._quota.spend(key_id, now.timestamp())
         self._registry.used(known.principal, now)

@@ -99,7 +99,7 @@ class Fields:
         """Return an integer member that fits 64 bits; a boolean or a fraction is no integer."""
         value = self._members.get(name, UNSET)
         if value is None or value is UNSET:
-            return value  # type: ignore[return-value]  # the two singletons
+            return value
         if type(value) is not int:
             self.fault(name, "type")
         elif not -_INT64_MAX - 1 <= value <= _INT64_MAX:

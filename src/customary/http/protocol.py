@@ -43,12 +43,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
                 self.send_400_response("The request head is too long.")
                 return
         super().data_received(data)
-        if (
-            self._in_head
-            and self._head_bytes
-            and self._head_timer is None
-            and not self.transport.is_closing()
-        ):
+        if self._in_head and self._head_timer is None and not self.transport.is_closing():
             self._head_timer = self.loop.call_later(HEAD_SECONDS_MAX, self._give_up)
 
     def on_message_begin(self) -> None:
@@ -61,7 +56,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._in_head = False
         self._head_bytes = 0
         self._stop_timer()
-        self.scope[RAW_TARGET] = self.url  # type: ignore[typeddict-unknown-key]  # ours, beside ASGI's own
+        self.scope[RAW_TARGET] = self.url  # type: ignore[literal-required]  # ours
         super().on_headers_complete()
 
     def _give_up(self) -> None:

@@ -51,7 +51,7 @@ RESPONSE_HEADERS = frozenset(
         b"x-total-count",
     }
 )
-"""Every header that a room may send; a test holds all answers to it."""
+"""Every header that a room may send; a test holds answers to it."""
 
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 
@@ -59,9 +59,9 @@ _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 class Operation(msgspec.Struct, frozen=True):
     """One route of a room, as it is routed, guarded and documented.
 
-    ``path`` is relative to the room's prefix and has at most one ``{name}``, its last segment. ``permissions``
-    are alternatives. ``handler`` names the method of the room's routes. ``mutates`` says that it may change
-    something: such an operation leaves an audit leaf.
+    ``path`` is relative to the room's prefix; only its last segment may be a ``{name}``. ``permissions``
+    are alternatives; ``tenant_only`` keeps merchants' keys out. ``handler`` names the method of the room's
+    routes. ``mutates`` says that it may change something: such an operation leaves an audit leaf.
     """
 
     method: str

@@ -1,0 +1,1 @@
+"""The Trustly dialect (North America, Customers API): bytes to domain and back, and how it says no."""

@@ -1,0 +1,140 @@
+"""The routes of the Trustist dialect, on one screen."""
+
+from functools import partial
+from urllib.parse import urlencode
+
+from customary.app import customers
+from customary.app.credentials import Registry
+from customary.app.performer import Performer
+from customary.app.ports import Dice, ListPage
+from customary.domain.access import Permission, Principal
+from customary.domain.customer import EMAIL_MAX, ORG_ID_MAX, CustomerID
+from customary.domain.errors import Invalid, NotFound, Violation
+from customary.domain.ids import is_customer_id, is_digits
+from customary.http.body import parsed
+from customary.http.exchange import Exchange, Reply
+from customary.http.shell import ANY_CREDENTIAL, Operation, as_body, body_of, check_json_type, deed_of
+from customary.trustist import wire
+
+PREFIX = "/v1"
+CONTENT_TYPE = "application/json; charset=utf-8"
+REQUEST_ID_HEADER = b"CorrelationId"
+
+_CREATE, _READ, _UPDATE = (
+    frozenset({Permission.CREATE_CUSTOMER}),
+    frozenset({Permission.READ_CUSTOMERS}),
+    frozenset({Permission.UPDATE_CUSTOMER}),
+)
+
+OPERATIONS = (
+    Operation("POST", "/customers", _CREATE, "create", mutates=True, tenant_only=True),
+    Operation("GET", "/customers", _READ, "list", tenant_only=True),
+    Operation("GET", "/customers/{id}", _READ, "get", tenant_only=True),
+    Operation("PUT", "/customers/{id}", _UPDATE, "update", mutates=True, tenant_only=True),
+    Operation("GET", "/merchants", ANY_CREDENTIAL, "merchant"),
+)
+
+PAGE_SIZE_MAX = 500
+PAGE_SIZE_DEFAULT = 100
+_PAGE_MAX = 10**7
+_NOTHING = wire.NOTHING_GUARDED_SHOWN
+
+
+class Routes:
+    """What each operation does: read the request, perform one use case, show the result."""
+
+    def __init__(self, performer: Performer, registry: Registry, dice: Dice) -> None:
+        self._performer = performer
+        self._registry = registry
+        self._dice = dice
+
+    async def create(self, exchange: Exchange) -> Reply:
+        """Create a customer (C1); duplicates are neither refused nor merged (S14)."""
+        revision = await self._revision(exchange)
+        use_case = partial(customers.create, _principal(exchange), revision)
+        customer = await self._performer.perform(_principal(exchange), use_case, deed_of(exchange))
+        return Reply(200, as_body(wire.shown(customer)))
+
+    async def get(self, exchange: Exchange) -> Reply:
+        """Return the customer of that id (C2)."""
+        use_case = partial(customers.fetch, _principal(exchange), _customer_id(exchange), _NOTHING)
+        customer = await self._performer.read(_principal(exchange), use_case)
+        return Reply(200, as_body(wire.shown(customer)))
+
+    async def update(self, exchange: Exchange) -> Reply:
+        """Change the members that are sent, clear those that are null, keep the rest (C3, S16)."""
+        revision = await self._revision(exchange)
+        use_case = partial(customers.change, _principal(exchange), _customer_id(exchange), revision, _NOTHING)
+        customer = await self._performer.perform(_principal(exchange), use_case, deed_of(exchange))
+        return Reply(200, as_body(wire.shown(customer)))
+
+    async def list(self, exchange: Exchange) -> Reply:
+        """Return the tenant's customers as a bare array, oldest first, page by page (C4, S19)."""
+        query = exchange.query("orgId", "emailAddress", "page", "pageSize")
+        for name, longest in (("orgId", ORG_ID_MAX), ("emailAddress", EMAIL_MAX)):
+            if len(query.get(name, "")) > longest:
+                raise Invalid(Violation(name, "max_length", f"{name} is too long"))
+        number = _whole_number(query, "page", _PAGE_MAX, default=1)
+        size = _whole_number(query, "pageSize", PAGE_SIZE_MAX, default=PAGE_SIZE_DEFAULT)
+        page = ListPage(
+            email=query.get("emailAddress"),
+            org_id=query.get("orgId"),
+            offset=(number - 1) * size,
+            limit=size,
+            counted=True,
+        )
+        use_case = partial(customers.list_page, _principal(exchange), page, _NOTHING)
+        found = await self._performer.scan(_principal(exchange), use_case)
+        headers = ((b"x-total-count", str(found.total).encode()), *_links(query, number, size, found.total))
+        return Reply(200, as_body([wire.shown(customer) for customer in found.customers]), headers)
+
+    async def merchant(self, exchange: Exchange) -> Reply:
+        """Return the calling merchant (M1); for a tenant's key its first merchant, or the tenant itself.
+
+        No way to pay is offered, because this server has none yet.
+        """
+        principal = _principal(exchange)
+        merchant = await self._registry.merchant(principal)
+        name = merchant.name if merchant is not None else (await self._registry.tenant(principal)).name
+        methods = wire.PaymentMethodsView(wire.PaymentMethodView(), wire.BankPaymentView())
+        return Reply(200, as_body(wire.MerchantView(name, methods)))
+
+    async def _revision(self, exchange: Exchange) -> customers.Revision:
+        check_json_type(exchange)
+        return wire.revision(parsed(await body_of(exchange)), self._dice.now().date())
+
+
+def _principal(exchange: Exchange) -> Principal:
+    assert exchange.principal is not None, "the door comes before the routes"  # noqa: S101
+    return exchange.principal
+
+
+def _customer_id(exchange: Exchange) -> CustomerID:
+    """Return the id in the path; one that is no id is answered like an unknown one (S18)."""
+    if not is_customer_id(exchange.path_id):
+        raise NotFound
+    return CustomerID(exchange.path_id)
+
+
+def _whole_number(query: dict[str, str], name: str, most: int, *, default: int) -> int:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not is_digits(text) or len(text) > len(str(most)) or not 1 <= int(text) <= most:
+        raise Invalid(Violation(name, "range", f"{name} is not a whole number from 1 to {most}"))
+    return int(text)
+
+
+def _links(query: dict[str, str], page: int, size: int, total: int) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the Link header (RFC 8288) of a page: first, last, and its neighbours where there are any."""
+    last = max(1, -(-total // size))
+    pages = {"first": 1, "last": last}
+    if page > 1:
+        pages["prev"] = min(page - 1, last)
+    if page < last:
+        pages["next"] = page + 1
+    links = (
+        f'<{PREFIX}/customers?{urlencode({**query, "page": number, "pageSize": size})}>; rel="{relation}"'
+        for relation, number in pages.items()
+    )
+    return ((b"link", ", ".join(links).encode("ascii")),)
