@@ -1,0 +1,158 @@
+"""The sealed forms: how bytes are closed under a key, and what must be true for them to open again.
+
+Two forms, both AES-256-GCM-SIV (RFC 8452) with a random nonce and a first byte that names the suite::
+
+    blob      suite | key version | nonce 12 | ciphertext and tag                    keys and secrets
+    envelope  suite | key version | nonce 12 | commitment 32 | ciphertext and tag    parts of a record
+
+It must never know what it seals: no customer, no tenant, no row. Those come in as associated data.
+"""
+
+import os
+from collections import OrderedDict
+from hmac import compare_digest
+from threading import Lock
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
+from cryptography.hazmat.primitives.hashes import SHA512
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from customary.domain.errors import CustomaryError
+
+KEY_BYTES: Final = 32
+SUITE: Final = 1
+"""AES-256-GCM-SIV with a 96-bit random nonce. Numbers are stored: never reuse one."""
+
+CUSTOMER_KEY_VERSION: Final = 1
+"""How the two keys of an envelope come from a customer key. It is not the version of the tenant key: that
+may be renewed, and customer keys wrapped again, without a record being touched."""
+
+_NONCE_BYTES = 12
+_TAG_BYTES = 16
+_COMMITMENT_BYTES = 32
+_HEADER_BYTES = 2
+_NONCE_END = _HEADER_BYTES + _NONCE_BYTES
+_COMMITMENT_END = _NONCE_END + _COMMITMENT_BYTES
+_ENVELOPE_HEADER = bytes((SUITE, CUSTOMER_KEY_VERSION))
+_CUSTOMER_KEY_LABEL = b"customary customer key v1"
+_SHA512 = SHA512()
+
+
+class SealBroken(CustomaryError):
+    """Stored bytes are not what was sealed for this place: altered, moved, or of another key.
+
+    ``detail`` names the place (tenant, customer or key, part, version) and the reason, never a value.
+    """
+
+    public = "A stored record does not open"
+
+
+class Unopened(Exception):
+    """Bytes do not open, for the reason in the text; who knows the place makes it a SealBroken."""
+
+
+def framed(*parts: bytes) -> bytes:
+    """Return the parts in one, each behind its length, so that no two lists of parts give the same bytes.
+
+    >>> framed(b"ab", b"c") == framed(b"a", b"bc")
+    False
+    """
+    return b"".join([len(part).to_bytes(4, "big") + part for part in parts])
+
+
+class WrappingKey:
+    """A key that seals other keys and secrets; ``version`` is written into what it seals."""
+
+    __slots__ = ("_aead", "_header", "version")
+
+    def __init__(self, key: bytes, version: int) -> None:
+        self.version = version
+        self._aead = AESGCMSIV(key)
+        self._header = bytes((SUITE, version))
+
+    def wrapped(self, plaintext: bytes, associated: bytes) -> bytes:
+        """Return ``plaintext`` as a blob that opens only with equal ``associated`` data."""
+        nonce = os.urandom(_NONCE_BYTES)
+        header = self._header
+        return header + nonce + self._aead.encrypt(nonce, plaintext, header + associated)
+
+    def unwrapped(self, blob: bytes, associated: bytes) -> bytes:
+        """Return what is in the blob; Unopened if it was not sealed so by this key."""
+        header = self._header
+        if len(blob) < _NONCE_END + _TAG_BYTES or blob[:_HEADER_BYTES] != header:
+            raise Unopened("cut short, or of an unknown suite or key version")
+        try:
+            return self._aead.decrypt(blob[_HEADER_BYTES:_NONCE_END], blob[_NONCE_END:], header + associated)
+        except InvalidTag:
+            raise Unopened("altered, moved, or sealed under another key") from None
+
+
+class CustomerKey:
+    """The key of one customer, ready for use: it seals and opens the parts of that customer's record.
+
+    A GCM ciphertext can be made to open under two keys. The commitment, the other half of what the key
+    expands to, stands in every envelope, so that an envelope belongs to one key.
+    """
+
+    __slots__ = ("_aead", "_commitment")
+
+    def __init__(self, key: bytes) -> None:
+        # HKDF-Expand (RFC 5869 section 2.3); Extract is for keys that are not uniformly random, and this is.
+        expanded = HKDFExpand(_SHA512, KEY_BYTES + _COMMITMENT_BYTES, _CUSTOMER_KEY_LABEL).derive(key)
+        self._aead = AESGCMSIV(expanded[:KEY_BYTES])
+        self._commitment = expanded[KEY_BYTES:]
+
+    def sealed(self, plaintext: bytes, associated: bytes) -> bytes:
+        """Return ``plaintext`` as an envelope that opens only with equal ``associated`` data."""
+        nonce = os.urandom(_NONCE_BYTES)
+        ciphertext = self._aead.encrypt(nonce, plaintext, _ENVELOPE_HEADER + associated)
+        return b"".join((_ENVELOPE_HEADER, nonce, self._commitment, ciphertext))
+
+    def opened(self, envelope: bytes, associated: bytes) -> bytes:
+        """Return what is in the envelope; Unopened if it was not sealed so by this key."""
+        if len(envelope) < _COMMITMENT_END + _TAG_BYTES or envelope[:_HEADER_BYTES] != _ENVELOPE_HEADER:
+            raise Unopened("cut short, or of an unknown suite or key version")
+        if not compare_digest(envelope[_NONCE_END:_COMMITMENT_END], self._commitment):
+            raise Unopened("sealed under another customer's key")
+        try:
+            return self._aead.decrypt(
+                envelope[_HEADER_BYTES:_NONCE_END], envelope[_COMMITMENT_END:], _ENVELOPE_HEADER + associated
+            )
+        except InvalidTag:
+            raise Unopened("altered, or sealed for another place or version") from None
+
+
+class KeyCache:
+    """The customer keys used last, ready for use, for all tenants of a process and for all its threads.
+
+    Unwrapping and expanding a key costs as much as opening two records. An entry is found by the wrapped
+    key's bytes, but used only for the ``owner`` it was put in for: a hit must not skip the check that the
+    associated data would have made. First in, first out: a list of recent use would cost a write a read.
+    """
+
+    __slots__ = ("_entries", "_entries_max", "_lock")
+
+    def __init__(self, entries_max: int = 4096) -> None:
+        # An OrderedDict, because the first key of a dict is slow to find once many before it were deleted.
+        self._entries: OrderedDict[bytes, tuple[str, str, CustomerKey]] = OrderedDict()
+        self._entries_max = entries_max
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def find(self, wrapped: bytes, tenant_id: str, customer_id: str) -> CustomerKey | None:
+        """Return the key that was kept for these three, or None."""
+        entry = self._entries.get(wrapped)
+        if entry is not None and entry[1] == customer_id and entry[0] == tenant_id:
+            return entry[2]
+        return None
+
+    def keep(self, wrapped: bytes, tenant_id: str, customer_id: str, key: CustomerKey) -> None:
+        """Keep the key, in the place of the oldest when there are too many."""
+        with self._lock:
+            if len(self._entries) >= self._entries_max:
+                self._entries.popitem(last=False)
+            self._entries[wrapped] = (tenant_id, customer_id, key)

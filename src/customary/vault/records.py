@@ -1,0 +1,255 @@
+"""Customers to sealed records and back, and the tags by which a sealed record is found.
+
+Each place has associated data of its own, so that bytes open only where they were put::
+
+    customer key  label, tenant, customer, tenant key version (in the blob's header)
+    particulars   label, tenant, part, version, merchant no, both instants, customer, customer number
+    guarded       label, tenant, part, version, customer
+    secret        label, tenant, key id
+
+A row's plain columns are thereby sealed too: one that was edited in the store does not open.
+It must never know how rows are stored, who asks, or what a face shows.
+"""
+
+import os
+import struct
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
+
+from customary.app.ports import SealedCustomer, Tag, TagKind
+from customary.domain.customer import (
+    NOTHING_GUARDED,
+    Customer,
+    CustomerID,
+    CustomerNumber,
+    Guarded,
+    Particulars,
+    TenantID,
+)
+from customary.domain.masking import masks_of
+from customary.vault.cipher import KEY_BYTES, CustomerKey, KeyCache, SealBroken, Unopened, WrappingKey, framed
+
+TAG_BYTES: Final = 16
+NORMAL_FORM: Final = b"\x01"
+"""The version of the form in which texts are tagged; with another, every tag must be made again."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Numbers have one width and texts their length before them, so that no two places give the same bytes.
+_PARTICULARS_PLACE = struct.Struct(">qqqqII")
+_GUARDED_PLACE = struct.Struct(">qI")
+
+
+class _Contents(msgspec.Struct, frozen=True):
+    """What the first envelope of a record holds.
+
+    Members are named and unknown ones skipped, so that a record of a later program still opens.
+    """
+
+    particulars: Particulars
+    masks: Guarded
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_contents = msgspec.msgpack.Decoder(_Contents).decode
+_decode_guarded = msgspec.msgpack.Decoder(Guarded).decode
+
+
+class OpenedTenant:
+    """A tenant's opened keys; implements ``app.ports.TenantVault``. Safe to use from several threads."""
+
+    def __init__(
+        self, tenant_id: TenantID, seal_keys: Mapping[int, bytes], index_key: bytes, cache: KeyCache
+    ) -> None:
+        self._tenant_id = tenant_id
+        self._cache = cache
+        self._seals = {version: WrappingKey(key, version) for version, key in seal_keys.items()}
+        self._seal = self._seals[max(self._seals)]
+        tenant = tenant_id.encode()
+        self._for_key = framed(b"customary customer key", tenant)
+        self._for_secret = framed(b"customary credential secret", tenant)
+        self._for_particulars = framed(b"customary record", tenant, b"particulars")
+        self._for_guarded = framed(b"customary record", tenant, b"guarded")
+        self._tag_hashes = _tag_hashes(index_key)
+
+    def fresh_key(self, customer_id: CustomerID) -> bytes:
+        """Return a new customer key, wrapped under the tenant key."""
+        key = os.urandom(KEY_BYTES)
+        wrapped = self._seal.wrapped(key, self._for_key + framed(customer_id.encode()))
+        # Whoever asks for a fresh key seals with it next.
+        self._cache.keep(wrapped, self._tenant_id, customer_id, CustomerKey(key))
+        return wrapped
+
+    def sealed(self, customer: Customer, wrapped_key: bytes) -> SealedCustomer:
+        """Return the record sealed under its customer key.
+
+        ValueError for a customer of another tenant, or one whose guarded part was not opened: sealing that
+        would lose it.
+        """
+        guarded = customer.guarded
+        if guarded is None:
+            raise ValueError("the guarded part is not open, so the record cannot be sealed whole")
+        if customer.tenant_id != self._tenant_id:
+            raise ValueError("the customer is another tenant's")
+        key = self._key_of(wrapped_key, customer.customer_id)
+        if guarded == NOTHING_GUARDED:
+            masks, guarded_envelope = NOTHING_GUARDED, None
+        else:
+            masks = masks_of(guarded)
+            guarded_envelope = key.sealed(_encode(guarded), self._guarded_place(customer))
+        contents = _encode(_Contents(customer.particulars, masks))
+        return SealedCustomer(
+            tenant_id=customer.tenant_id,
+            customer_id=customer.customer_id,
+            customer_number=customer.customer_number,
+            merchant_no=customer.merchant_no,
+            version=customer.version,
+            sealed=key.sealed(contents, self._particulars_place(customer)),
+            guarded=guarded_envelope,
+            created_at=customer.created_at,
+            updated_at=customer.updated_at,
+            wrapped_key=wrapped_key,
+        )
+
+    def opened(self, record: SealedCustomer, clear: frozenset[str] | None) -> Customer:
+        """Return the customer; the guarded part is opened if it holds one of ``clear``, or if that is None.
+
+        The masks say what it holds, so it stays closed when nothing of it was asked for; ``guarded`` is None
+        then. With ``clear`` None it never is. Raises SealBroken.
+        """
+        if record.tenant_id != self._tenant_id:
+            raise _broken("record", record, "it is a row of another tenant")
+        key = self._key_of(record.wrapped_key, record.customer_id)
+        try:
+            contents = _decode_contents(key.opened(record.sealed, self._particulars_place(record)))
+        except Unopened as unopened:
+            raise _broken("particulars", record, str(unopened)) from None
+        except msgspec.MsgspecError:  # its text may hold a value, so it does not go on
+            raise _broken("particulars", record, "opened, but not in a known form") from None
+        masks = contents.masks
+        guarded = None
+        if clear is None or (clear and not clear.isdisjoint(masks.present)):
+            guarded = self._opened_guarded(record, key, masks)
+        return Customer(
+            tenant_id=self._tenant_id,
+            customer_id=CustomerID(record.customer_id),
+            customer_number=CustomerNumber(record.customer_number),
+            merchant_no=record.merchant_no,
+            version=record.version,
+            created_at=record.created_at,
+            updated_at=record.updated_at,
+            particulars=contents.particulars,
+            masks=masks,
+            guarded=guarded,
+        )
+
+    def tag(self, kind: TagKind, *texts: str | bytes) -> Tag:
+        """Return the lookup tag of these texts, unlike that of any other tenant, kind or list of texts.
+
+        A text counts as its UTF-8 bytes. Normal forms (case, spaces) are the caller's to make.
+        """
+        number, prepared = self._tag_hashes[kind]
+        keyed = prepared.copy()
+        for text in texts:
+            # Lone surrogates are refused at the gate; should one come through, it finds nothing.
+            octets = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+            keyed.update(len(octets).to_bytes(4, "big") + octets)
+        return Tag(number, keyed.finalize()[:TAG_BYTES])
+
+    def sealed_secret(self, key_id: str, secret: bytes) -> bytes:
+        """Return a credential's secret, sealed under the tenant key."""
+        return self._seal.wrapped(secret, self._for_secret + framed(key_id.encode()))
+
+    def opened_secret(self, key_id: str, kept: bytes) -> bytes:
+        """Return a credential's secret; raises SealBroken."""
+        try:
+            return self._seal_of(kept).unwrapped(kept, self._for_secret + framed(key_id.encode()))
+        except Unopened as unopened:
+            raise SealBroken(
+                detail=f"the secret of key {key_id} of tenant {self._tenant_id} does not open: {unopened}"
+            ) from None
+
+    def _seal_of(self, blob: bytes) -> WrappingKey:
+        """Return the tenant key of the version named in the blob."""
+        seal = self._seals.get(blob[1]) if len(blob) > 1 else None
+        if seal is None:
+            raise Unopened("cut short, or of an unknown key version")
+        return seal
+
+    def _key_of(self, wrapped: bytes, customer_id: str) -> CustomerKey:
+        key = self._cache.find(wrapped, self._tenant_id, customer_id)
+        if key is not None:
+            return key
+        try:
+            opened = self._seal_of(wrapped).unwrapped(wrapped, self._for_key + framed(customer_id.encode()))
+        except Unopened as unopened:
+            raise SealBroken(
+                detail=f"the key of customer {customer_id} of tenant {self._tenant_id} does not open: "
+                f"{unopened}"
+            ) from None
+        key = CustomerKey(opened)
+        self._cache.keep(wrapped, self._tenant_id, customer_id, key)
+        return key
+
+    def _opened_guarded(self, record: SealedCustomer, key: CustomerKey, masks: Guarded) -> Guarded:
+        if record.guarded is None:
+            if masks.present:
+                raise _broken("guarded", record, "it is missing")
+            return NOTHING_GUARDED
+        try:
+            guarded = _decode_guarded(key.opened(record.guarded, self._guarded_place(record)))
+        except Unopened as unopened:
+            raise _broken("guarded", record, str(unopened)) from None
+        except msgspec.MsgspecError:  # as above
+            raise _broken("guarded", record, "opened, but not in a known form") from None
+        # Not the masks themselves: how much they show may change, and old records keep theirs.
+        if guarded.present != masks.present:
+            raise _broken("guarded", record, "it holds other fields than the particulars say")
+        return guarded
+
+    def _particulars_place(self, record: Customer | SealedCustomer) -> bytes:
+        customer_id, customer_number = record.customer_id.encode(), record.customer_number.encode()
+        numbers = _PARTICULARS_PLACE.pack(
+            record.version,
+            record.merchant_no,
+            _microseconds(record.created_at),
+            _microseconds(record.updated_at),
+            len(customer_id),
+            len(customer_number),
+        )
+        return b"".join((self._for_particulars, numbers, customer_id, customer_number))
+
+    def _guarded_place(self, record: Customer | SealedCustomer) -> bytes:
+        customer_id = record.customer_id.encode()
+        return self._for_guarded + _GUARDED_PLACE.pack(record.version, len(customer_id)) + customer_id
+
+
+def _tag_hashes(index_key: bytes) -> tuple[tuple[int, HMAC], ...]:
+    """Return, at the place of each kind's number, that number and a keyed hash to copy.
+
+    A copy costs a third of a new HMAC; a tuple is asked by number because enum members hash slowly.
+    """
+    hashes = []
+    for number in range(max(TagKind) + 1):
+        derived = HMAC(index_key, SHA256())
+        derived.update(framed(b"customary tag", number.to_bytes(2, "big")))
+        prepared = HMAC(derived.finalize(), SHA256())
+        prepared.update(NORMAL_FORM)
+        hashes.append((number, prepared))
+    return tuple(hashes)
+
+
+def _microseconds(instant: datetime) -> int:
+    since = instant - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _broken(part: str, record: SealedCustomer, reason: str) -> SealBroken:
+    return SealBroken(
+        detail=f"the {part} of customer {record.customer_id} of tenant {record.tenant_id}, "
+        f"version {record.version}, does not open: {reason}"
+    )
