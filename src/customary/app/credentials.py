@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from customary.app.performer import instant_text
+from customary.app.performing import instant_text
 from customary.app.ports import (
     CredentialRow,
     Dice,

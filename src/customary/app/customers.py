@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from customary.app.ports import (
+from customary.app.requests import (
     Add,
     Disclose,
     Fetch,

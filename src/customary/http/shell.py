@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from customary.app.ports import Deed
+from customary.app.requests import Deed
 from customary.domain.access import Permission, Principal
 from customary.domain.errors import CustomaryError, Forbidden, Malformed, Unavailable
 from customary.domain.ids import guid_from

@@ -6,7 +6,8 @@ from urllib.parse import urlencode
 from customary.app import customers
 from customary.app.credentials import Registry
 from customary.app.performer import Performer
-from customary.app.ports import Dice, ListPage
+from customary.app.ports import Dice
+from customary.app.requests import ListPage
 from customary.domain.access import Permission, Principal
 from customary.domain.customer import EMAIL_MAX, ORG_ID_MAX, CustomerID
 from customary.domain.errors import Invalid, NotFound, Violation

@@ -6,7 +6,7 @@ from customary.app import customers
 from customary.app.credentials import Registry
 from customary.app.customers import Disclosure
 from customary.app.performer import Performer
-from customary.app.ports import ListPage
+from customary.app.requests import ListPage
 from customary.domain.access import Permission, Principal
 from customary.domain.customer import EXTERNAL_ID_MAX, Customer
 from customary.domain.errors import Invalid, NotFound, Violation

@@ -1,0 +1,326 @@
+"""One performance of one use case: answers what it asks for, and stores what it says, sealed.
+
+Adds version, tags, audit leaf, outbox entry and idempotency answer, so that no use case can forget them.
+It must never know HTTP, SQL or what a field means.
+"""
+
+import hashlib
+from collections.abc import Callable, Generator
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+
+from customary.app.ports import (
+    Dice,
+    LeafRow,
+    OutboxRow,
+    ReadAnswer,
+    ReadPage,
+    ReadRecord,
+    ReadTagged,
+    ReadVersion,
+    SealedCustomer,
+    StoredAnswer,
+    Tag,
+    TagKind,
+    TagTaken,
+    TenantVault,
+    Write,
+)
+from customary.app.requests import (
+    Add,
+    Deed,
+    Disclose,
+    Fetch,
+    FindByExternalID,
+    FindByNumber,
+    Keep,
+    ListPage,
+    Page,
+    Put,
+)
+from customary.domain.access import Principal
+from customary.domain.audit import Action, Leaf
+from customary.domain.customer import (
+    NOTHING_GUARDED,
+    Customer,
+    Particulars,
+    changed_fields,
+)
+from customary.domain.errors import Conflict, IdempotencyMismatch, NotFound, Unavailable
+from customary.domain.event import Event
+from customary.domain.ids import RANDOM_BYTES, customer_id_from, customer_number_from
+from customary.domain.masking import masks_of
+
+T = TypeVar("T")
+
+_MILLISECOND = timedelta(milliseconds=1)
+_DRAWS_MAX = 8
+_EVENTS = {
+    Action.CUSTOMER_CREATED: "customer.created",
+    Action.CUSTOMER_UPDATED: "customer.updated",
+}
+_encode = msgspec.json.Encoder().encode
+
+
+def instant_text(instant: datetime) -> str:
+    """Return an instant as RFC 3339 in UTC with milliseconds: ``2025-01-21T14:30:00.000Z``."""
+    return instant.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+class Clock:
+    """The instants of one store: whole milliseconds that never go back, as rows do not."""
+
+    def __init__(self, dice: Dice) -> None:
+        self._dice = dice
+        self._last: datetime | None = None
+
+    def instant(self) -> datetime:
+        """Return now, cut to milliseconds; the last instant again while the machine's clock is behind it."""
+        now = self._dice.now()
+        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        if self._last is None or now > self._last:
+            self._last = now
+        return self._last
+
+
+class Run:
+    """One performance of one use case: its tenant's keys, its instant, and the records it has met."""
+
+    def __init__(
+        self, clock: Clock, dice: Dice, tenant: TenantVault, principal: Principal, deed: Deed
+    ) -> None:
+        self.clock = clock
+        self.dice = dice
+        self.tenant = tenant
+        self.principal = principal
+        self.deed = deed
+        self.wrapped_keys: dict[str, bytes] = {}
+        self.answer_tags: tuple[bytes, bytes] | None = None
+
+    # ── reading ──
+
+    def replayed(self, kept: timedelta) -> Generator[Any, Any, Any]:
+        """Return the customer that this Idempotency-Key led to before, or None if it is new."""
+        key_tag = self.tenant.tag(
+            TagKind.IDEMPOTENCY_KEY, self.principal.key_id, self.deed.idempotency_key
+        ).digest
+        request_tag = self.tenant.tag(TagKind.REQUEST, self.deed.request_digest).digest
+        self.answer_tags = (key_tag, request_tag)
+        stored: StoredAnswer | None = yield ReadAnswer(
+            self.principal.tenant_id, key_tag, self.clock.instant() - kept
+        )
+        if stored is None:
+            return None
+        if stored.request_tag != request_tag:
+            raise IdempotencyMismatch
+        record: SealedCustomer | None = yield ReadVersion(
+            self.principal.tenant_id, stored.customer_id, stored.version
+        )
+        if record is None:
+            raise NotFound(detail="the customer of this Idempotency-Key is gone")
+        return self.tenant.opened(record, None)
+
+    def opened(self, record: SealedCustomer | None, clear: frozenset[str]) -> Customer | None:
+        """Return the customer of a record, or None if there is none or the principal does not own it."""
+        if record is None or not self.principal.owns(record.merchant_no):
+            return None
+        self.wrapped_keys[record.customer_id] = record.wrapped_key
+        return self.tenant.opened(record, clear)
+
+    def fetch(self, request: Fetch) -> Generator[Any, Any, Customer]:
+        record = yield ReadRecord(self.principal.tenant_id, request.customer_id)
+        customer = self.opened(record, request.clear)
+        if customer is None:
+            raise NotFound
+        return customer
+
+    def find_by_number(self, request: FindByNumber) -> Generator[Any, Any, Customer | None]:
+        tag = self.tenant.tag(TagKind.CUSTOMER_NUMBER, request.customer_number)
+        return self.opened((yield ReadTagged(self.principal.tenant_id, tag)), request.clear)
+
+    def find_by_external_id(self, request: FindByExternalID) -> Generator[Any, Any, Customer | None]:
+        tag = self.external_id_tag(self.principal.home_merchant_no, request.external_id)
+        return self.opened((yield ReadTagged(self.principal.tenant_id, tag)), request.clear)
+
+    def list_page(self, request: ListPage) -> Generator[Any, Any, Page]:
+        tag = self.tenant.tag
+        unique_tags = []
+        if request.external_id is not None:
+            unique_tags.append(self.external_id_tag(self.principal.home_merchant_no, request.external_id))
+        if request.customer_number is not None:
+            unique_tags.append(tag(TagKind.CUSTOMER_NUMBER, request.customer_number))
+        tags = []
+        if request.email is not None:
+            tags.append(tag(TagKind.EMAIL, request.email))
+        if request.org_id is not None:
+            tags.append(tag(TagKind.ORG_ID, request.org_id))
+        records, total = yield ReadPage(
+            tenant_id=self.principal.tenant_id,
+            merchant_no=self.principal.merchant_no,
+            unique_tags=tuple(unique_tags),
+            tags=tuple(tags),
+            newest_first=request.newest_first,
+            offset=request.offset,
+            limit=request.limit,
+            counted=request.counted,
+        )
+        return Page(tuple(self.tenant.opened(record, request.clear) for record in records), total)
+
+    # ── writing ──
+
+    def add(self, request: Add) -> Generator[Any, Any, Customer]:
+        instant = self.clock.instant()
+        for _ in range(_DRAWS_MAX):
+            customer = Customer(
+                tenant_id=self.principal.tenant_id,
+                customer_id=customer_id_from(self.dice.random_bytes(RANDOM_BYTES)),
+                customer_number=customer_number_from(self.dice.random_bytes(16)),
+                merchant_no=self.principal.home_merchant_no,
+                version=1,
+                created_at=instant,
+                updated_at=instant,
+                particulars=request.particulars,
+                masks=masks_of(request.guarded),
+                guarded=request.guarded,
+            )
+            unique_tags, tags = self.tags_of(customer.merchant_no, request.particulars)
+            unique_tags += (self.tenant.tag(TagKind.CUSTOMER_NUMBER, customer.customer_number),)
+            record = self.tenant.sealed(customer, self.tenant.fresh_key(customer.customer_id))
+            fields = changed_fields((Particulars(), NOTHING_GUARDED), (request.particulars, request.guarded))
+            try:
+                yield Write(
+                    customer.tenant_id,
+                    record=record,
+                    unique_tags=unique_tags,
+                    tags=tags,
+                    **self.told(Action.CUSTOMER_CREATED, customer, instant, fields, record),
+                )
+            except TagTaken as taken:
+                if taken.kind == TagKind.EXTERNAL_ID:
+                    raise Conflict("This external id is taken", field="external_id") from None
+                continue  # the number was drawn before: draw again
+            return customer
+        raise Unavailable(detail="no free customer number in several draws")
+
+    def put(self, request: Put) -> Generator[Any, Any, Customer]:
+        current = request.current
+        instant = max(self.clock.instant(), current.updated_at + _MILLISECOND)
+        customer = msgspec.structs.replace(
+            current,
+            version=current.version + 1,
+            updated_at=instant,
+            particulars=request.particulars,
+            masks=masks_of(request.guarded),
+            guarded=request.guarded,
+        )
+        unique_before, before = self.tags_of(current.merchant_no, current.particulars)
+        unique_after, after = self.tags_of(current.merchant_no, request.particulars)
+        record = self.tenant.sealed(customer, self.wrapped_keys[current.customer_id])
+        fields = changed_fields(
+            (current.particulars, current.guarded or NOTHING_GUARDED), (request.particulars, request.guarded)
+        )
+        try:
+            yield Write(
+                customer.tenant_id,
+                record=record,
+                replaces=current.version,
+                unique_tags=tuple(tag for tag in unique_after if tag not in unique_before),
+                tags=tuple(tag for tag in after if tag not in before),
+                unique_tags_dropped=tuple(tag for tag in unique_before if tag not in unique_after),
+                tags_dropped=tuple(tag for tag in before if tag not in after),
+                **self.told(Action.CUSTOMER_UPDATED, customer, instant, fields, record),
+            )
+        except TagTaken:
+            raise Conflict("This external id is taken", field="external_id") from None
+        return customer
+
+    def keep(self, request: Keep) -> Generator[Any, Any, Customer]:
+        customer = request.current
+        told = self.told(Action.CUSTOMER_UNCHANGED, customer, self.clock.instant(), (), None)
+        yield Write(customer.tenant_id, **told)
+        return customer
+
+    def disclose(self, request: Disclose) -> Generator[Any, Any, None]:
+        instant = self.clock.instant()
+        leaf = self.leaf(Action.CUSTOMER_REVEALED, request.customer, instant, request.fields, None)
+        yield Write(self.principal.tenant_id, leaves=(leaf,))
+
+    # ── what is added to every write ──
+
+    def told(
+        self,
+        action: Action,
+        customer: Customer,
+        instant: datetime,
+        fields: tuple[str, ...],
+        record: SealedCustomer | None,
+    ) -> dict[str, Any]:
+        """Return the leaf, the announcement and the idempotency answer of a mutation."""
+        told: dict[str, Any] = {"leaves": (self.leaf(action, customer, instant, fields, record),)}
+        kind = _EVENTS.get(action)
+        if kind is not None:
+            event = Event(kind, customer.customer_id, customer.version, fields)
+            told["outbox"] = (OutboxRow(customer.tenant_id, instant, _encode(event)),)
+        if self.answer_tags is not None:
+            key_tag, request_tag = self.answer_tags
+            told["answer"] = StoredAnswer(
+                customer.tenant_id, key_tag, request_tag, customer.customer_id, customer.version, instant
+            )
+        return told
+
+    def leaf(
+        self,
+        action: Action,
+        customer: Customer,
+        instant: datetime,
+        fields: tuple[str, ...],
+        record: SealedCustomer | None,
+    ) -> LeafRow:
+        leaf = Leaf(
+            at=instant_text(instant),
+            tenant_id=customer.tenant_id,
+            actor=self.principal.key_id,
+            action=action,
+            subject=customer.customer_id,
+            request_id=self.deed.request_id,
+            version=customer.version,
+            fields=fields,
+            digest="" if record is None else record_digest(record),
+        )
+        return LeafRow(customer.tenant_id, instant, _encode(leaf))
+
+    def tags_of(self, merchant_no: int, particulars: Particulars) -> tuple[tuple[Tag, ...], tuple[Tag, ...]]:
+        """Return the unique and the other lookup tags of these particulars."""
+        unique: tuple[Tag, ...] = ()
+        if particulars.external_id is not None:
+            unique = (self.external_id_tag(merchant_no, particulars.external_id),)
+        tags: tuple[Tag, ...] = ()
+        if particulars.email is not None:
+            tags = (self.tenant.tag(TagKind.EMAIL, particulars.email),)
+        if particulars.org_id is not None:
+            tags += (self.tenant.tag(TagKind.ORG_ID, particulars.org_id),)
+        return unique, tags
+
+    def external_id_tag(self, merchant_no: int, external_id: str) -> Tag:
+        return self.tenant.tag(TagKind.EXTERNAL_ID, str(merchant_no), external_id)
+
+
+def record_digest(record: SealedCustomer) -> str:
+    """Return the SHA-256 of a sealed record in hexadecimal: pins what was stored, tells nothing of it."""
+    digest = hashlib.sha256(len(record.sealed).to_bytes(4, "big") + record.sealed)
+    digest.update(record.guarded or b"")
+    return digest.hexdigest()
+
+
+ANSWERS: dict[type, Callable[[Run, Any], Generator[Any, Any, Any]]] = {
+    Fetch: Run.fetch,
+    FindByNumber: Run.find_by_number,
+    FindByExternalID: Run.find_by_external_id,
+    ListPage: Run.list_page,
+    Add: Run.add,
+    Put: Run.put,
+    Keep: Run.keep,
+    Disclose: Run.disclose,
+}

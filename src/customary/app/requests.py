@@ -1,0 +1,101 @@
+"""What use cases ask for and say: the small language in which they speak of customers.
+
+A use case is a generator that yields these requests and is answered by the performer; it can be run again
+from the start, whole.
+"""
+
+from collections.abc import Generator
+from typing import Any, TypeVar
+
+import msgspec
+
+from customary.domain.customer import Customer, CustomerID, Guarded, Particulars
+
+T = TypeVar("T")
+
+
+class Fetch(msgspec.Struct, frozen=True, gc=False):
+    """Ask for the customer of that id; NotFound if absent or foreign.
+
+    The guarded part is opened if it holds one of the fields ``clear``.
+    """
+
+    customer_id: CustomerID
+    clear: frozenset[str] = frozenset()
+
+
+class FindByNumber(msgspec.Struct, frozen=True, gc=False):
+    """Ask for the customer of that number, or None; opened whole when ``clear`` says so."""
+
+    customer_number: str
+    clear: frozenset[str] = frozenset()
+
+
+class FindByExternalID(msgspec.Struct, frozen=True, gc=False):
+    """Ask for the customer of the principal's merchant that has this external id, or None."""
+
+    external_id: str
+    clear: frozenset[str] = frozenset()
+
+
+class Add(msgspec.Struct, frozen=True, gc=False):
+    """Say that a new customer shall be stored; answered with the Customer."""
+
+    particulars: Particulars
+    guarded: Guarded
+
+
+class Put(msgspec.Struct, frozen=True, gc=False):
+    """Say that these data replace those of ``current``; answered with the Customer, its version one more."""
+
+    current: Customer
+    particulars: Particulars
+    guarded: Guarded
+
+
+class Keep(msgspec.Struct, frozen=True, gc=False):
+    """Say that a mutation changed nothing: the trail tells of the attempt; answered with ``current``."""
+
+    current: Customer
+
+
+class Disclose(msgspec.Struct, frozen=True, gc=False):
+    """Say that guarded fields of a customer are shown in clear: the trail tells of it."""
+
+    customer: Customer
+    fields: tuple[str, ...]
+
+
+class ListPage(msgspec.Struct, frozen=True, gc=False):
+    """Ask for a page of the customers that the principal sees, in the order of their creation.
+
+    All given conditions hold together. Without ``counted`` the page's ``total`` is -1.
+    """
+
+    external_id: str | None = None
+    customer_number: str | None = None
+    email: str | None = None
+    org_id: str | None = None
+    newest_first: bool = False
+    offset: int = 0
+    limit: int = 100
+    counted: bool = False
+    clear: frozenset[str] = frozenset()
+
+
+class Page(msgspec.Struct, frozen=True, gc=False):
+    """A page of customers and how many there are in all, or -1 where nobody asked."""
+
+    customers: tuple[Customer, ...]
+    total: int
+
+
+UseCase = Generator[Any, Any, T]
+
+
+class Deed(msgspec.Struct, frozen=True, gc=False):
+    """The circumstances of one performance, for the trail and for replays."""
+
+    request_id: str = ""
+    idempotency_key: str = ""
+    request_digest: bytes = b""
