@@ -260,7 +260,7 @@ TAMPERINGS: dict[str, tuple[SealedCustomer, str]] = {
     "merchant edited": (replace(FIRST, merchant_no=2), "particulars"),
     "version edited": (replace(FIRST, version=3), "particulars"),
     "creation edited": (replace(FIRST, created_at=AT - timedelta(microseconds=1)), "particulars"),
-    "update edited": (replace(FIRST, updated_at=AT), "particulars"),
+    "update edited": (replace(FIRST, updated_at=ONE.updated_at + timedelta(microseconds=1)), "particulars"),
     "particulars of another customer": (replace(FIRST, sealed=SECOND.sealed), "particulars"),
     "particulars of another version": (replace(FIRST, sealed=OLDER.sealed), "particulars"),
     "particulars of another tenant": (replace(FIRST, sealed=FROM_ABROAD.sealed), "particulars"),

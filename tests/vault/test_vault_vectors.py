@@ -47,7 +47,7 @@ _RFC5869 = [
 
 @pytest.mark.parametrize("vector", _RFC8452)
 def test_aes_256_gcm_siv_gives_the_published_results(vector: dict[str, str]) -> None:
-    """RFC 8452 appendices C.2 and C.3: the result is exact and opens again; with one bit changed it does not."""
+    """RFC 8452 appendices C.2 and C.3: exact, opens again, and with one bit changed does not."""
     key, nonce, aad, plaintext, result = (
         bytes.fromhex(vector[name]) for name in ("key", "nonce", "aad", "plaintext", "result")
     )
