@@ -1,0 +1,177 @@
+"""The engine over one data folder: who runs a job where, and how the store is opened and closed.
+
+- Writing jobs run in batches on the event loop; a thread commits them (``batches``).
+- Reading jobs run at once on the event loop, on a connection of their own: a few rows cost microseconds.
+- Scanning jobs run one after the other on a thread with a connection of its own.
+- Checkpoints run on a thread and a connection of their own (``checkpoints``).
+
+It must never know customers or keys, nor what a row holds.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+from apsw import Connection
+
+from customary.app.ports import Job
+from customary.domain.errors import Unavailable
+from customary.storage.sqlite import files
+from customary.storage.sqlite.batches import Batches
+from customary.storage.sqlite.checkpoints import SCHEMAS, Checkpointer
+from customary.storage.sqlite.failures import Failures
+from customary.storage.sqlite.registry import generation_of
+from customary.storage.sqlite.running import Runner
+
+T = TypeVar("T")
+
+META = "SELECT value FROM meta WHERE name = ?"
+SET_META = """
+INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""
+
+
+class SQLiteEngine:
+    """Stores sealed rows in one folder; the Engine port for one machine.
+
+    One server at a time may serve a folder; programs that do not serve may work beside it, in short
+    transactions. Use it from one thread: that of the event loop, or the only one of a command.
+    """
+
+    def __init__(self, folder: Path, *, serving: bool, fatal: Callable[[str], None] | None = None) -> None:
+        """Open the store, making or migrating it first.
+
+        ``fatal`` is called, on any thread, with a reason when the process must end at once: after an I/O
+        error or a corrupt page. Raises Conflict when another server serves the folder, Unavailable when the
+        databases cannot be used.
+        """
+        self._folder = folder = folder.resolve()
+        self._failures = Failures(fatal)
+        self._lock: int | None = None
+        self._checkpointer: Checkpointer | None = None
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if serving:
+                self._lock = files.server_lock(folder)
+            files.prepare(folder)
+            self._writing = files.writing(folder)
+            self._reading = files.reading(folder)
+            if serving:
+                self._checkpointer = Checkpointer(lambda: files.writing(folder), self._failures)
+                self._checkpointer.watch(self._writing)
+            self._reader = Runner(self._reading, writing=False)
+            self._generation = generation_of(self._reading)
+        except (apsw.Error, OSError) as failure:
+            self._unlock()
+            raise Unavailable(
+                "The data folder cannot be used", detail=f"{type(failure).__name__}"
+            ) from failure
+        except BaseException:
+            self._unlock()
+            raise
+        self._batches = Batches(
+            self._writing,
+            self._failures,
+            after_commit=self.poll,
+            restart_due=self._checkpointer.restart_due if self._checkpointer else bool,
+            restart_wal=self._checkpointer.restart if self._checkpointer else _leave_wal,
+        )
+        self._scanner = ThreadPoolExecutor(1, thread_name_prefix="customary-scan")
+        self._scanning: Connection | None = None
+
+    # ── The port ────────────────────────────────────────────────────────────────────────────────────────
+
+    async def perform(self, job: Job[T]) -> T:
+        """Run a job that writes; return its result after the commit that holds it."""
+        result: T = await self._batches.submit(job)
+        return result
+
+    async def read(self, job: Job[T]) -> T:
+        """Run a job that reads a few rows, now, on the event loop."""
+        return self.read_now(job)
+
+    async def scan(self, job: Job[T]) -> T:
+        """Run a job that may read many rows, on the scanning thread, in one state of the store."""
+        return await asyncio.get_running_loop().run_in_executor(self._scanner, self._scanned, job)
+
+    def perform_now(self, jobs: list[Job[T]]) -> list[T]:
+        """Run jobs that write in one commit, all of them or none; waits for other processes."""
+        return self._batches.run_now(jobs)
+
+    def read_now(self, job: Job[T]) -> T:
+        """Run a job that only reads."""
+        try:
+            return self._reader.run(job)
+        except apsw.Error as failure:
+            raise self._failures.translated(failure, self._reading) from failure
+
+    def generation(self) -> int:
+        """Return the number of the last known change of tenants, merchants or credentials (see ``poll``)."""
+        return self._generation
+
+    # ── Beside the port ─────────────────────────────────────────────────────────────────────────────────
+
+    def poll(self) -> None:
+        """Look whether another process has changed the registry; a few microseconds."""
+        try:
+            self._generation = generation_of(self._reading)
+        except apsw.Error as failure:
+            self._failures.translated(failure, self._reading)
+
+    def meta(self, name: str) -> bytes | None:
+        """Return what was stored under that name, or None."""
+        value: bytes | None = self._reading.execute(META, (name,)).get
+        return value
+
+    def set_meta(self, name: str, value: bytes) -> None:
+        """Store a few bytes under a name, in a commit of its own; not while jobs are under way."""
+        self._batches.execute_now(SET_META, (name, value))
+
+    async def drained(self) -> None:
+        """Return when every job that was handed in is answered."""
+        await self._batches.drained()
+
+    def close(self) -> None:
+        """End the threads, move the whole WAL into the databases, and let another server serve the folder."""
+        self._batches.close()
+        self._scanner.shutdown(wait=True)
+        if self._checkpointer is not None:
+            self._checkpointer.close()
+        if self._scanning is not None:
+            self._scanning.close()
+        self._reading.close()
+        if self._checkpointer is not None and not self._failures.lethal:
+            for schema in SCHEMAS:
+                try:
+                    self._writing.wal_checkpoint(schema, apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                except (apsw.BusyError, apsw.FullError):
+                    # Another process reads, or there is no space: the WAL is as good and is found again.
+                    continue
+        self._writing.close()
+        self._unlock()
+
+    def _scanned(self, job: Job[T]) -> T:
+        if self._scanning is None:
+            self._scanning = files.reading(self._folder, scanning=True)
+        connection = self._scanning
+        try:
+            connection.execute("BEGIN")
+            try:
+                return Runner(connection, writing=False).run(job)
+            finally:
+                connection.execute("ROLLBACK")
+        except apsw.Error as failure:
+            raise self._failures.translated(failure, connection) from failure
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _leave_wal(connection: Connection) -> Any:
+    """Do nothing: without a checkpointer the WAL is left to the server, or to the last one that closes."""

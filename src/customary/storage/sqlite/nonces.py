@@ -1,0 +1,119 @@
+"""Remembers the nonces of signed requests for as long as the same request could be presented again.
+
+A claim is appended to a file before it counts, so that it survives a kill of the process: what was written is
+in the kernel's hands. ``sync`` brings it to the disk; called each second, a power cut forgets the nonces of
+the last second at most, and a request of that second could be presented once more.
+
+Records lie in slices by the time at which they expire. A slice is forgotten, and its file deleted, once all
+of it has expired, so memory and disk hold little more than one window of requests.
+
+It must never know how a request is signed, and keeps no key id or nonce, only a digest of them.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from customary.domain.errors import Unavailable
+
+SLICE_SECONDS: Final = 30
+RECORD_BYTES: Final = 16
+_PREFIX: Final = "used-"
+
+
+class _Slice:
+    """The nonces that expire within one stretch of time: a set, and the file it was read from."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        kept = path.read_bytes()
+        # A record that was cut off by a kill or a full disk was never claimed: its request was refused.
+        self.size = len(kept) - len(kept) % RECORD_BYTES
+        self.used = {kept[start : start + RECORD_BYTES] for start in range(0, self.size, RECORD_BYTES)}
+        self.torn = self.size != len(kept)
+        self.unsynced = False
+
+    def add(self, digest: bytes) -> None:
+        """Append the record; raises OSError, having added nothing, when it cannot be written whole."""
+        if self.torn:
+            os.ftruncate(self.file, self.size)
+            self.torn = False
+        self.torn = True
+        if os.write(self.file, digest) != RECORD_BYTES:
+            raise OSError("short write")
+        self.torn = False
+        self.size += RECORD_BYTES
+        self.unsynced = True
+        self.used.add(digest)
+
+    def sync(self) -> None:
+        if self.unsynced:
+            self.unsynced = False
+            os.fdatasync(self.file)
+
+    def close(self) -> None:
+        os.close(self.file)
+
+
+class NonceStore:
+    """The used nonces of one data folder; for one thread, and one process at a time (the server's)."""
+
+    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
+        """Load what was claimed and has not expired; ``clock`` gives seconds since 1970."""
+        self._folder = folder / "nonces"
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._clock = clock
+        self._slices: dict[int, _Slice] = {}
+        for path in sorted(self._folder.glob(f"{_PREFIX}*")):
+            number = path.name.removeprefix(_PREFIX)
+            if number.isascii() and number.isdigit():
+                self._slices[int(number)] = _Slice(path)
+        self._forget_expired()
+
+    def claim(self, key_id: str, ts: int, nonce: str, expires_at: float) -> bool:
+        """Return True for the first use of that nonce by that key at that second, False for any other.
+
+        ``expires_at``, in seconds since 1970, is when the request is too old to be let in anyhow. Raises
+        Unavailable, and claims nothing, when the claim cannot be written down.
+        """
+        key = key_id.encode("utf-8", "surrogatepass")
+        digest = hashlib.sha256(
+            b"%d %d %b %b" % (ts, len(key), key, nonce.encode("utf-8", "surrogatepass"))
+        ).digest()[:RECORD_BYTES]
+        # In all slices: the same request may be given another expiry the second time.
+        for known in self._slices.values():
+            if digest in known.used:
+                return False
+        number = max(0, int(expires_at // SLICE_SECONDS))
+        try:
+            current = self._slices.get(number)
+            if current is None:
+                current = self._slices[number] = _Slice(self._folder / f"{_PREFIX}{number}")
+            current.add(digest)
+        except OSError as failure:
+            raise Unavailable(detail=f"used nonces cannot be written: {failure.strerror}") from failure
+        return True
+
+    def sync(self) -> None:
+        """Bring the claims to the disk and forget expired ones; for housekeeping, each second."""
+        self._forget_expired()
+        for known in self._slices.values():
+            known.sync()
+
+    def close(self) -> None:
+        """Bring the claims to the disk and close the files."""
+        self.sync()
+        for known in self._slices.values():
+            known.close()
+        self._slices.clear()
+
+    def _forget_expired(self) -> None:
+        now = self._clock()
+        for number in [number for number in self._slices if (number + 1) * SLICE_SECONDS <= now]:
+            expired = self._slices.pop(number)
+            expired.close()
+            expired.path.unlink(missing_ok=True)

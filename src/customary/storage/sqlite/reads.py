@@ -1,0 +1,224 @@
+"""Answers to the requests that read records, answers and the trail.
+
+The statements name tables of both databases: whichever is the connection's main one, no name is in both.
+Here nothing is written, and nothing is known of batches, threads or failures.
+"""
+
+from functools import cache
+
+from apsw import Connection
+
+from customary.app.ports import (
+    BlockRow,
+    LeafRow,
+    ReadAnswer,
+    ReadBlocks,
+    ReadLeaves,
+    ReadPage,
+    ReadRecord,
+    ReadTagged,
+    ReadVersion,
+    SealedCustomer,
+    StoredAnswer,
+)
+from customary.storage.sqlite.rows import instant_at, microseconds, packed, record, unpacked
+
+RECORD_BY_ID = """
+SELECT c.customer_id, c.customer_number, c.merchant_no, c.version, c.sealed, c.guarded, c.created_at,
+       c.updated_at, k.wrapped
+FROM customers AS c LEFT JOIN customer_keys AS k ON k.row_no = c.row_no
+WHERE c.tenant_id = ? AND c.customer_id = ?
+"""
+RECORD_BY_TAG = """
+SELECT c.customer_id, c.customer_number, c.merchant_no, c.version, c.sealed, c.guarded, c.created_at,
+       c.updated_at, k.wrapped
+FROM unique_tags AS u CROSS JOIN customers AS c ON c.row_no = u.row_no
+     LEFT JOIN customer_keys AS k ON k.row_no = c.row_no
+WHERE u.tenant_id = ? AND u.kind = ? AND u.tag = ?
+"""
+RECORD_BY_ROW = """
+SELECT c.customer_id, c.customer_number, c.merchant_no, c.version, c.sealed, c.guarded, c.created_at,
+       c.updated_at, k.wrapped
+FROM customers AS c LEFT JOIN customer_keys AS k ON k.row_no = c.row_no
+WHERE c.tenant_id = ? AND c.row_no = ?
+"""
+RECORD_AT_VERSION = """
+SELECT c.customer_id, c.customer_number, c.merchant_no, v.version, v.sealed, v.guarded, c.created_at,
+       v.updated_at, k.wrapped
+FROM customers AS c CROSS JOIN versions AS v ON v.row_no = c.row_no
+     LEFT JOIN customer_keys AS k ON k.row_no = c.row_no
+WHERE c.tenant_id = ? AND c.customer_id = ? AND v.version = ?
+"""
+ROW_OF_UNIQUE_TAG = "SELECT row_no FROM unique_tags WHERE tenant_id = ? AND kind = ? AND tag = ?"
+MERCHANT_OF_ROW = "SELECT merchant_no FROM customers WHERE tenant_id = ? AND row_no = ?"
+HAS_TAG = "SELECT 1 FROM tags WHERE tenant_id = ? AND kind = ? AND tag = ? AND row_no = ?"
+ANSWER = """
+SELECT key_tag, request_tag, customer_id, version, at FROM answers
+WHERE tenant_id = ? AND key_tag = ? AND at >= ?
+"""
+LEAVES = "SELECT tenant_id, at, body, leaf_no FROM leaves WHERE leaf_no > ? ORDER BY leaf_no LIMIT ?"
+# No index by tenant: it would cost every write, and this is asked for by a person or a verification.
+LEAVES_OF_TENANT = """
+SELECT tenant_id, at, body, leaf_no FROM leaves WHERE leaf_no > ? AND tenant_id = ? ORDER BY leaf_no LIMIT ?
+"""
+BLOCKS_OF_TENANT = """
+SELECT tenant_id, block_no, leaf_no_first, leaf_no_last, at, digests, link, signature FROM blocks
+WHERE tenant_id = ? AND block_no > ? ORDER BY block_no LIMIT ?
+"""
+LAST_BLOCKS = """
+SELECT b.tenant_id, b.block_no, b.leaf_no_first, b.leaf_no_last, b.at, b.digests, b.link, b.signature
+FROM tenants AS t CROSS JOIN blocks AS b ON b.tenant_id = t.tenant_id
+WHERE b.block_no = (SELECT max(block_no) FROM blocks WHERE tenant_id = t.tenant_id)
+ORDER BY b.tenant_id
+"""
+
+
+def read_record(connection: Connection, request: ReadRecord) -> SealedCustomer | None:
+    """Return the record of that id."""
+    row = connection.execute(RECORD_BY_ID, (packed(request.tenant_id), request.customer_id)).fetchone()
+    return None if row is None else record(request.tenant_id, row)
+
+
+def read_tagged(connection: Connection, request: ReadTagged) -> SealedCustomer | None:
+    """Return the record that holds this unique tag."""
+    tag = request.tag
+    row = connection.execute(RECORD_BY_TAG, (packed(request.tenant_id), tag.kind, tag.digest)).fetchone()
+    return None if row is None else record(request.tenant_id, row)
+
+
+def read_version(connection: Connection, request: ReadVersion) -> SealedCustomer | None:
+    """Return the record as it was at that version, which may be the current one."""
+    tenant = packed(request.tenant_id)
+    row = connection.execute(RECORD_BY_ID, (tenant, request.customer_id)).fetchone()
+    if row is None:
+        return None
+    current = record(request.tenant_id, row)
+    if current.version == request.version:
+        return current
+    asked = (tenant, request.customer_id, request.version)
+    row = connection.execute(RECORD_AT_VERSION, asked).fetchone()
+    return None if row is None else record(request.tenant_id, row)
+
+
+# ── Pages ───────────────────────────────────────────────────────────────────────────────────────────────
+#
+# First the row numbers, from an index that covers them, then the records of the page one by one: however far
+# the offset, only the page's own records are touched.
+
+_OF_TENANT = "FROM customers AS c INDEXED BY customers_of_tenant WHERE c.tenant_id = :tenant"
+_OF_MERCHANT = (
+    "FROM customers AS c INDEXED BY customers_of_merchant"
+    " WHERE c.tenant_id = :tenant AND c.merchant_no = :merchant"
+)
+_TAGGED = "FROM tags AS c WHERE c.tenant_id = :tenant AND c.kind = :kind0 AND c.tag = :tag0"
+_TAGGED_OF_MERCHANT = (
+    "FROM tags AS c CROSS JOIN customers AS m ON m.row_no = c.row_no"
+    " WHERE c.tenant_id = :tenant AND m.tenant_id = :tenant AND m.merchant_no = :merchant"
+    " AND c.kind = :kind0 AND c.tag = :tag0"
+)
+
+
+@cache
+def page_statements(tag_count: int, of_merchant: bool, newest_first: bool) -> tuple[str, str]:
+    """Return the statements that list and that count the row numbers of a page, for this many tags.
+
+    They depend on the shape of a question alone, never on a value.
+    """
+    parts = [_TAGGED_OF_MERCHANT if of_merchant else _TAGGED]
+    if not tag_count:
+        parts = [_OF_MERCHANT if of_merchant else _OF_TENANT]
+    for number in range(1, tag_count):
+        parts += (
+            "AND EXISTS (SELECT 1 FROM tags AS t WHERE t.tenant_id = :tenant AND t.row_no = c.row_no",
+            f"AND t.kind = :kind{number} AND t.tag = :tag{number})",
+        )
+    order = "ORDER BY c.row_no DESC" if newest_first else "ORDER BY c.row_no"
+    return (
+        " ".join(("SELECT c.row_no", *parts, order, "LIMIT :limit OFFSET :offset")),
+        " ".join(("SELECT count(*)", *parts)),
+    )
+
+
+def read_page(connection: Connection, request: ReadPage) -> tuple[list[SealedCustomer], int]:
+    """Return the records of the page, and how many there are on all pages, or -1 where nobody asked."""
+    tenant = packed(request.tenant_id)
+    if request.unique_tags:
+        numbers = _uniquely_tagged(connection, tenant, request)
+        total = len(numbers)
+        numbers = numbers[request.offset : request.offset + request.limit]
+    else:
+        listing, counting = page_statements(
+            len(request.tags), request.merchant_no is not None, request.newest_first
+        )
+        asked: dict[str, str | bytes | int | None] = {
+            "tenant": tenant,
+            "merchant": request.merchant_no,
+            "limit": request.limit,
+            "offset": request.offset,
+        }
+        for number, tag in enumerate(request.tags):
+            asked[f"kind{number}"] = tag.kind
+            asked[f"tag{number}"] = tag.digest
+        numbers = [row_no for (row_no,) in connection.execute(listing, asked)]
+        total = connection.execute(counting, asked).get if request.counted else -1
+    records = [
+        record(request.tenant_id, row)
+        for row_no in numbers
+        for row in connection.execute(RECORD_BY_ROW, (tenant, row_no))
+    ]
+    return records, total if request.counted else -1
+
+
+def _uniquely_tagged(connection: Connection, tenant: bytes, request: ReadPage) -> list[int]:
+    """Return the number of the one row that holds all tags, or nothing."""
+    found = {
+        connection.execute(ROW_OF_UNIQUE_TAG, (tenant, tag.kind, tag.digest)).get
+        for tag in request.unique_tags
+    }
+    row_no = found.pop()
+    if found or row_no is None:
+        return []
+    if request.merchant_no is not None:
+        merchant_no = connection.execute(MERCHANT_OF_ROW, (tenant, row_no)).get
+        if merchant_no != request.merchant_no:
+            return []
+    for tag in request.tags:
+        if connection.execute(HAS_TAG, (tenant, tag.kind, tag.digest, row_no)).fetchone() is None:
+            return []
+    return [row_no]
+
+
+# ── Answers and the trail ───────────────────────────────────────────────────────────────────────────────
+
+
+def read_answer(connection: Connection, request: ReadAnswer) -> StoredAnswer | None:
+    """Return the stored answer under that key tag, unless it is too old."""
+    asked = (packed(request.tenant_id), request.key_tag, microseconds(request.since))
+    row = connection.execute(ANSWER, asked).fetchone()
+    if row is None:
+        return None
+    key_tag, request_tag, customer_id, version, at = row
+    return StoredAnswer(request.tenant_id, key_tag, request_tag, customer_id, version, instant_at(at))
+
+
+def read_leaves(connection: Connection, request: ReadLeaves) -> list[LeafRow]:
+    """Return leaves after that number, in order."""
+    if request.tenant_id is None:
+        rows = connection.execute(LEAVES, (request.after, request.limit))
+    else:
+        asked = (request.after, packed(request.tenant_id), request.limit)
+        rows = connection.execute(LEAVES_OF_TENANT, asked)
+    return [LeafRow(unpacked(tenant), instant_at(at), body, leaf_no) for tenant, at, body, leaf_no in rows]
+
+
+def read_blocks(connection: Connection, request: ReadBlocks) -> list[BlockRow]:
+    """Return the blocks of one tenant in order, or the last one of each."""
+    if request.tenant_id is None:
+        rows = connection.execute(LAST_BLOCKS)
+    else:
+        asked = (packed(request.tenant_id), request.after, request.limit)
+        rows = connection.execute(BLOCKS_OF_TENANT, asked)
+    return [
+        BlockRow(unpacked(tenant), block_no, first, last, instant_at(at), digests, link, signature)
+        for tenant, block_no, first, last, at, digests, link, signature in rows
+    ]

@@ -1,0 +1,106 @@
+"""Runs one job against one connection: hands it answers and refusals until it is done.
+
+It must never know of transactions' ends, threads or waiters.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from apsw import Connection
+
+from customary.app.ports import (
+    Job,
+    MarkUsed,
+    ReadAnswer,
+    ReadBlocks,
+    ReadCredentials,
+    ReadLeaves,
+    ReadMerchants,
+    ReadPage,
+    ReadRecord,
+    ReadTagged,
+    ReadTenantKeys,
+    ReadTenants,
+    ReadVersion,
+    Sweep,
+    TagTaken,
+    Write,
+    WriteBlocks,
+    WriteCredential,
+    WriteMerchant,
+    WriteTenant,
+)
+from customary.domain.errors import CustomaryError
+from customary.storage.sqlite import reads, registry, writes
+
+T = TypeVar("T")
+Answering = Callable[[Connection, Any], Any]
+
+READS: Mapping[type, Answering] = {
+    ReadRecord: reads.read_record,
+    ReadTagged: reads.read_tagged,
+    ReadVersion: reads.read_version,
+    ReadPage: reads.read_page,
+    ReadAnswer: reads.read_answer,
+    ReadLeaves: reads.read_leaves,
+    ReadBlocks: reads.read_blocks,
+    ReadTenants: registry.read_tenants,
+    ReadMerchants: registry.read_merchants,
+    ReadTenantKeys: registry.read_tenant_keys,
+    ReadCredentials: registry.read_credentials,
+}
+WRITES: Mapping[type, Answering] = {
+    Write: writes.write,
+    WriteBlocks: writes.write_blocks,
+    Sweep: writes.sweep,
+    WriteTenant: registry.write_tenant,
+    WriteMerchant: registry.write_merchant,
+    WriteCredential: registry.write_credential,
+    MarkUsed: registry.mark_used,
+}
+
+
+class Runner:
+    """Runs jobs on one connection and counts their writes."""
+
+    def __init__(self, connection: Connection, *, writing: bool) -> None:
+        self.connection = connection
+        self.write_count = 0
+        self._reads = READS
+        self._writes: Mapping[type, Answering] = WRITES if writing else {}
+
+    def run(self, job: Job[T]) -> T:
+        """Return the job's result; raises what the job raises, or the failure of SQLite that hit it.
+
+        Refusals (``TagTaken`` and the like) are raised inside the job, which may catch them and go on.
+        """
+        connection, answerings = self.connection, self._reads
+        generator = job()
+        try:
+            request = next(generator)
+            while True:
+                answering = answerings.get(type(request))
+                try:
+                    if answering is not None:
+                        answer = answering(connection, request)
+                    else:
+                        answer = self._written(request)
+                except (TagTaken, CustomaryError) as refusal:
+                    request = generator.throw(refusal)
+                else:
+                    request = generator.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    def _written(self, request: Any) -> Any:
+        answering = self._writes.get(type(request))
+        if answering is None:
+            raise TypeError(f"{type(request).__name__} is no request that may be made here")
+        # Counted beforehand: what fails in the middle has written, what is refused has not.
+        self.write_count += 1
+        try:
+            return answering(self.connection, request)
+        except (TagTaken, CustomaryError):
+            self.write_count -= 1
+            raise

@@ -1,0 +1,185 @@
+"""What writing requests do to the rows of records, answers and the trail.
+
+A refusal (``TagTaken``, ``Outdated``, ``Conflict``) leaves no trace of its request, so that the job may go on
+in the same transaction. Nothing is known here of batches, threads or failures.
+"""
+
+from apsw import Connection
+
+from customary.app.ports import SealedCustomer, Sweep, Tag, TagTaken, Write, WriteBlocks
+from customary.domain.errors import Conflict, Outdated
+from customary.storage.sqlite.rows import microseconds, owner
+
+# The row number of a new customer comes from its key: the keys are committed first (see files.writing), so
+# a key that was left behind by an interrupted commit keeps its number and is never replaced.
+ADD_KEY = "INSERT INTO customer_keys (wrapped) VALUES (?)"
+DROP_KEY = "DELETE FROM customer_keys WHERE row_no = ?"
+REPLACE_KEY = "UPDATE customer_keys SET wrapped = ?1 WHERE row_no = ?2 AND wrapped <> ?1"
+ADD_CUSTOMER = """
+INSERT INTO customers (row_no, tenant_id, customer_id, customer_number, merchant_no, version, created_at,
+                       updated_at, sealed, guarded)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (tenant_id, customer_id) DO NOTHING
+"""
+CURRENT = "SELECT row_no, version FROM customers WHERE tenant_id = ? AND customer_id = ?"
+KEEP_VERSION = """
+INSERT INTO versions (row_no, version, updated_at, sealed, guarded)
+SELECT row_no, version, updated_at, sealed, guarded FROM customers WHERE row_no = ? AND tenant_id = ?
+"""
+REPLACE_CUSTOMER = """
+UPDATE customers
+SET customer_number = ?, merchant_no = ?, version = ?, updated_at = ?, sealed = ?, guarded = ?
+WHERE row_no = ? AND tenant_id = ?
+"""
+ADD_UNIQUE_TAG = """
+INSERT INTO unique_tags (tenant_id, kind, tag, row_no) VALUES (?, ?, ?, ?)
+ON CONFLICT (tenant_id, kind, tag) DO NOTHING
+"""
+HOLDER = "SELECT row_no FROM unique_tags WHERE tenant_id = ? AND kind = ? AND tag = ?"
+DROP_UNIQUE_TAG = "DELETE FROM unique_tags WHERE tenant_id = ? AND kind = ? AND tag = ? AND row_no = ?"
+ADD_TAG = "INSERT OR IGNORE INTO tags (tenant_id, kind, tag, row_no) VALUES (?, ?, ?, ?)"
+DROP_TAG = "DELETE FROM tags WHERE tenant_id = ? AND kind = ? AND tag = ? AND row_no = ?"
+ADD_LEAF = "INSERT INTO leaves (tenant_id, at, body) VALUES (?, ?, ?)"
+ADD_ANNOUNCEMENT = "INSERT INTO outbox (tenant_id, at, body) VALUES (?, ?, ?)"
+# Replaces an answer that is too old to be replayed; a live one would have been read by the same job.
+ADD_ANSWER = """
+INSERT INTO answers (tenant_id, key_tag, request_tag, customer_id, version, at) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (tenant_id, key_tag) DO UPDATE SET request_tag = excluded.request_tag,
+    customer_id = excluded.customer_id, version = excluded.version, at = excluded.at
+"""
+SWEEP_SOME = """
+DELETE FROM answers WHERE (tenant_id, key_tag) IN
+    (SELECT tenant_id, key_tag FROM answers INDEXED BY answers_by_age WHERE at < ? ORDER BY at LIMIT ?)
+"""
+ADD_BLOCK = """
+INSERT INTO blocks (tenant_id, block_no, leaf_no_first, leaf_no_last, at, digests, link, signature)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+HAS_BLOCK = "SELECT 1 FROM blocks WHERE tenant_id = ? AND block_no = ?"
+
+SWEPT_MAX = 1000
+"""How many answers one Sweep deletes; the others wait for the next, so that no request waits long."""
+
+
+def write(connection: Connection, request: Write) -> None:
+    """Store everything that one use case stores."""
+    execute = connection.execute
+    record = request.record
+    if record is not None:
+        tenant = owner(request.tenant_id)
+        if request.replaces is None:
+            row_no = _added(connection, tenant, record, request.unique_tags)
+        else:
+            row_no = _replaced(connection, tenant, record, request)
+        for tag in request.tags:
+            execute(ADD_TAG, (tenant, tag.kind, tag.digest, row_no))
+    for leaf in request.leaves:
+        execute(ADD_LEAF, (owner(leaf.tenant_id), microseconds(leaf.at), leaf.body))
+    for due in request.outbox:
+        execute(ADD_ANNOUNCEMENT, (owner(due.tenant_id), microseconds(due.at), due.body))
+    answer = request.answer
+    if answer is not None:
+        kept = (owner(answer.tenant_id), answer.key_tag, answer.request_tag, answer.customer_id)
+        execute(ADD_ANSWER, (*kept, answer.version, microseconds(answer.at)))
+
+
+def _added(
+    connection: Connection, tenant: bytes, record: SealedCustomer, unique_tags: tuple[Tag, ...]
+) -> int:
+    """Store a new record with its key and unique tags; return its row number."""
+    execute = connection.execute
+    execute(ADD_KEY, (record.wrapped_key,))
+    row_no = connection.last_insert_rowid()
+    try:
+        _add_unique_tags(connection, tenant, row_no, unique_tags)
+    except TagTaken:
+        execute(DROP_KEY, (row_no,))
+        raise
+    row = (
+        row_no,
+        tenant,
+        record.customer_id,
+        record.customer_number,
+        record.merchant_no,
+        record.version,
+        microseconds(record.created_at),
+        microseconds(record.updated_at),
+        record.sealed,
+        record.guarded,
+    )
+    execute(ADD_CUSTOMER, row)
+    if not connection.changes():
+        for tag in unique_tags:
+            execute(DROP_UNIQUE_TAG, (tenant, tag.kind, tag.digest, row_no))
+        execute(DROP_KEY, (row_no,))
+        raise Outdated(detail="a record of that id exists")
+    return row_no
+
+
+def _replaced(connection: Connection, tenant: bytes, record: SealedCustomer, request: Write) -> int:
+    """Keep the stored version, store the next one, and move the tags; return the row number."""
+    execute = connection.execute
+    current = execute(CURRENT, (tenant, record.customer_id)).fetchone()
+    if current is None or current[1] != request.replaces:
+        raise Outdated(detail="another version is stored")
+    row_no: int = current[0]
+    _add_unique_tags(connection, tenant, row_no, request.unique_tags)
+    for tag in request.unique_tags_dropped:
+        if tag not in request.unique_tags:
+            execute(DROP_UNIQUE_TAG, (tenant, tag.kind, tag.digest, row_no))
+    for tag in request.tags_dropped:
+        execute(DROP_TAG, (tenant, tag.kind, tag.digest, row_no))
+    execute(KEEP_VERSION, (row_no, tenant))
+    row = (
+        record.customer_number,
+        record.merchant_no,
+        record.version,
+        microseconds(record.updated_at),
+        record.sealed,
+        record.guarded,
+        row_no,
+        tenant,
+    )
+    execute(REPLACE_CUSTOMER, row)
+    execute(REPLACE_KEY, (record.wrapped_key, row_no))
+    return row_no
+
+
+def _add_unique_tags(connection: Connection, tenant: bytes, row_no: int, tags: tuple[Tag, ...]) -> None:
+    """Give the unique tags to this row, all or none."""
+    execute = connection.execute
+    added: list[Tag] = []
+    for tag in tags:
+        execute(ADD_UNIQUE_TAG, (tenant, tag.kind, tag.digest, row_no))
+        if connection.changes():
+            added.append(tag)
+        elif execute(HOLDER, (tenant, tag.kind, tag.digest)).get != row_no:
+            for undone in added:
+                execute(DROP_UNIQUE_TAG, (tenant, undone.kind, undone.digest, row_no))
+            raise TagTaken(tag.kind)
+
+
+def write_blocks(connection: Connection, request: WriteBlocks) -> None:
+    """Append blocks of the trail, all or none."""
+    for block in request.blocks:
+        asked = (owner(block.tenant_id), block.block_no)
+        if connection.execute(HAS_BLOCK, asked).fetchone() is not None:
+            raise Conflict(detail="a block of that number exists", field="block_no")
+    for block in request.blocks:
+        row = (
+            owner(block.tenant_id),
+            block.block_no,
+            block.leaf_no_first,
+            block.leaf_no_last,
+            microseconds(block.at),
+            block.digests,
+            block.link,
+            block.signature,
+        )
+        connection.execute(ADD_BLOCK, row)
+
+
+def sweep(connection: Connection, request: Sweep) -> int:
+    """Delete old answers, at most ``SWEPT_MAX`` of them; return how many went."""
+    connection.execute(SWEEP_SOME, (microseconds(request.answers_before), SWEPT_MAX))
+    return connection.changes()
