@@ -6,7 +6,7 @@ forget them. It must never know HTTP, SQL or what a field means.
 """
 
 from collections.abc import Callable, Generator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from customary.app.performing import ANSWERS, Clock, Run
@@ -56,6 +56,10 @@ class Performer:
     def read_now(self, principal: Principal, use_case: Callable[[], UseCase[T]]) -> T:
         """Perform a use case that writes nothing, without an event loop."""
         return self._engine.read_now(self._job(principal, use_case, None))
+
+    def answers_since(self) -> datetime:
+        """Return the instant before which idempotency answers are no longer replayed."""
+        return self._clock.instant() - self._answers_kept
 
     def forget_tenants(self) -> None:
         """Forget the opened tenant keys, so that changed ones are read again."""

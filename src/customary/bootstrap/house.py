@@ -1,0 +1,119 @@
+"""Opens the house: the data folder with its store, the root key, and the use cases over both.
+
+A server and every command go through here, so that there is one way to find the key and one way to refuse a
+wrong one.
+"""
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from customary.app.credentials import Registry
+from customary.app.performer import Performer
+from customary.config import Settings
+from customary.domain.errors import Unavailable
+from customary.storage.sqlite import SQLiteEngine
+from customary.vault import RootVault, new_root_key_file, root_key_from_text, root_key_of_file
+from customary.vault.rootkey import RootKeyRefused
+
+DATABASE = "customary.db"
+_FINGERPRINT = "root_key_fingerprint"
+
+
+class SystemDice:
+    """The machine's own clock and randomness."""
+
+    def now(self) -> datetime:
+        """Return the instant, aware, in UTC."""
+        return datetime.now(UTC)
+
+    def random_bytes(self, count: int) -> bytes:
+        """Return bytes of the kernel's generator."""
+        return os.urandom(count)
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """What opening a house found: where the root key came from, and whether it was made just now."""
+
+    root_key_source: str
+    root_key_made: bool
+
+
+class House:
+    """A data folder in use. ``vault`` is None while the server is sealed, for want of a root key."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        serving: bool = False,
+        may_make: bool = True,
+        fatal: Callable[[str], None] | None = None,
+    ) -> None:
+        """Open the folder, making it and its root key first if there is none and ``may_make``.
+
+        Raises Unavailable if the folder cannot be used, Conflict if another server serves it, RootKeyRefused
+        if the key is not the one under which the folder was sealed.
+        """
+        self.settings = settings
+        self.dice = SystemDice()
+        if not may_make and not (settings.data / DATABASE).exists():
+            raise Unavailable("There is no data folder there; `customary serve` makes one")
+        self.engine = SQLiteEngine(settings.data, serving=serving, fatal=fatal)
+        try:
+            self.opened, key = self._root_key()
+            self.vault = None if key is None else RootVault(key)
+            self._check_fingerprint()
+        except BaseException:
+            self.engine.close()
+            raise
+        if self.vault is not None:
+            self.performer = Performer(
+                self.engine,
+                self.vault,
+                self.dice,
+                answers_kept=timedelta(hours=settings.idempotency_hours),
+            )
+            self.registry = Registry(self.engine, self.vault)
+
+    @property
+    def unsealed(self) -> RootVault:
+        """Return the vault; Unavailable while there is no root key."""
+        if self.vault is None:
+            raise Unavailable("The data folder is sealed: its root key is not here")
+        return self.vault
+
+    def close(self) -> None:
+        """Close the store."""
+        self.engine.close()
+
+    def __enter__(self) -> "House":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _root_key(self) -> tuple[Opened, bytes | None]:
+        """Return the root key: the setting's, else the file's, else a new one for a new folder."""
+        if self.settings.root_key is not None:
+            return Opened("setting root_key", False), root_key_from_text(
+                self.settings.root_key.decode("ascii")
+            )
+        path: Path = self.settings.root_key_file
+        if path.exists():
+            return Opened(str(path), False), root_key_of_file(path)
+        if self.engine.meta(_FINGERPRINT) is not None:
+            return Opened("", False), None
+        return Opened(str(path), True), new_root_key_file(path)
+
+    def _check_fingerprint(self) -> None:
+        if self.vault is None:
+            return
+        known = self.engine.meta(_FINGERPRINT)
+        if known is None:
+            self.engine.set_meta(_FINGERPRINT, self.vault.fingerprint)
+        elif known != self.vault.fingerprint:
+            raise RootKeyRefused("This is not the root key under which the data folder was sealed")

@@ -1,0 +1,254 @@
+"""The server: one ASGI application of rooms and status pages, its housekeeping, and its start and stop."""
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route, Router
+
+from customary import __version__, log
+from customary.app import trail
+from customary.app.ports import Sweep
+from customary.bootstrap import documents, status
+from customary.bootstrap.house import House
+from customary.bootstrap.rooms import rooms
+from customary.config import ConfigurationError, Settings
+from customary.domain.errors import CustomaryError, Unavailable
+from customary.http.exchange import Receive, Scope, Send
+from customary.http.protocol import BoundedHttpProtocol
+from customary.http.shell import Room
+from customary.storage.sqlite import NonceStore
+
+POLL_SECONDS = 0.2
+"""How often another process's changes of credentials are noticed; a revocation must hold within a second."""
+SEAL_SECONDS = 1.0
+USES_SECONDS = 5.0
+SWEEP_SECONDS = 60.0
+KEEP_ALIVE_SECONDS = 75
+
+_log = log.get("serving")
+
+
+class Application:
+    """Sends a request to the room whose prefix it has, and everything else to the status pages."""
+
+    def __init__(self, rooms: Sequence[Room], rest: Router, housekeeping: "Housekeeping") -> None:
+        # Longest prefix first: ``/api/v1`` before ``/api``.
+        self._rooms = sorted(((room.prefix, room) for room in rooms), key=lambda one: -len(one[0]))
+        self._rest = rest
+        self._housekeeping = housekeeping
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or live through one lifespan."""
+        if scope["type"] == "http":
+            path: str = scope["path"]
+            for prefix, room in self._rooms:
+                if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):
+                    await room(scope, receive, send)
+                    return
+            await self._rest(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._housekeeping.lifespan(receive, send)
+
+
+class Housekeeping:
+    """What goes on beside the requests: noticing, sealing, storing, sweeping; and the end of a stop."""
+
+    def __init__(self, house: House, nonces: NonceStore) -> None:
+        self._house = house
+        self._nonces = nonces
+        self._task: asyncio.Task[None] | None = None
+
+    async def lifespan(self, receive: Receive, send: Send) -> None:
+        """Run from the start of the server to its stop (the ASGI lifespan protocol)."""
+        await receive()
+        self._task = asyncio.create_task(self._keep())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        await self._finish()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _keep(self) -> None:
+        due = {self._seal: 0.0, self._store_uses: 0.0, self._sweep: 0.0}
+        every = {self._seal: SEAL_SECONDS, self._store_uses: USES_SECONDS, self._sweep: SWEEP_SECONDS}
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            self._house.engine.poll()
+            log.flush()
+            now = time.monotonic()
+            for deed, at in due.items():
+                if now >= at:
+                    due[deed] = now + every[deed]
+                    try:
+                        await deed()
+                    except CustomaryError as error:  # the disk is full, say: it is tried again
+                        _log.warning("housekeeping put off", error=type(error).__name__, detail=error.detail)
+
+    async def _finish(self) -> None:
+        for deed in (self._house.engine.drained, self._store_uses, self._seal):
+            try:
+                await deed()
+            except CustomaryError as error:
+                _log.warning("left undone at stop", error=type(error).__name__, detail=error.detail)
+
+    async def _seal(self) -> None:
+        await asyncio.to_thread(self._nonces.sync)
+        vault = self._house.vault
+        if vault is not None:
+            while await self._house.engine.perform(lambda: trail.seal(vault, self._house.dice)):
+                pass
+
+    async def _store_uses(self) -> None:
+        if self._house.vault is not None:
+            await self._house.registry.store_uses()
+
+    async def _sweep(self) -> None:
+        if self._house.vault is not None:
+            before = self._house.performer.answers_since()
+            await self._house.engine.perform(lambda: _swept(before))
+
+
+def _swept(before: Any) -> Any:
+    yield Sweep(answers_before=before)
+
+
+def application(house: House, nonces: NonceStore) -> Application:
+    """Return the whole ASGI application over an open house."""
+    watch = status.Watch(request_log=house.settings.request_log)
+    readiness = status.Readiness(sealed=house.vault is None)
+    routes: list[BaseRoute] = [
+        Route("/", _index),
+        *status.routes(watch, readiness, metrics=house.settings.metrics),
+        *documents.routes(),
+    ]
+    rest = Router(routes, default=_nothing_there)
+    return Application(rooms(house, nonces, watch), rest, Housekeeping(house, nonces))
+
+
+def serve(settings: Settings, announce: Callable[[House, str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; ``announce`` is told once, with the address, when requests are taken.
+
+    Raises ConfigurationError if Basic credentials would go in clear over a network, Unavailable if the
+    address cannot be had, and what opening the house raises.
+    """
+    _refuse_clear_http(settings)
+    listener = _listener(settings)
+    with listener, House(settings, serving=True, fatal=_stop_at_once) as house:
+        nonces = NonceStore(settings.data)
+        try:
+            host, port = listener.getsockname()[:2]
+            config = uvicorn.Config(
+                application(house, nonces),
+                http=BoundedHttpProtocol,
+                loop="uvloop",
+                ws="none",
+                lifespan="on",
+                access_log=False,
+                log_config=None,
+                log_level=None,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=settings.shutdown_seconds,
+            )
+            server = _Server(config)
+            server.announce = lambda: announce(house, f"http://{_bracketed(host)}:{port}")
+            _log.info("starting", version=__version__, address=host, port=port)
+            server.run(sockets=[listener])
+            _log.info("stopped")
+        finally:
+            nonces.close()
+            log.flush()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which says when it takes requests and ends quietly on a signal."""
+
+    announce: Callable[[], None]
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.announce()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        """Stop on SIGTERM and SIGINT; unlike uvicorn's own, do not raise the signal again at the end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+async def _index(_: Request) -> Response:
+    return RedirectResponse("/docs")
+
+
+async def _nothing_there(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        body = {"type": "about:blank", "title": "Not found", "status": 404}
+        await JSONResponse(body, 404, media_type="application/problem+json")(scope, receive, send)
+
+
+def _refuse_clear_http(settings: Settings) -> None:
+    """Refuse to take Basic credentials in clear from a network, unless the operator has said so."""
+    if (
+        "basic" in settings.presentations
+        and not settings.allow_clear_http
+        and not _is_loopback(settings.host)
+    ):
+        raise ConfigurationError(
+            "host",
+            "the settings",
+            "a loopback address, because Basic credentials would be sent in clear; put a TLS proxy before the"
+            " server and set allow_clear_http",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _listener(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+        listener.listen(2048)
+        listener.set_inheritable(False)
+    except OSError as error:
+        listener.close()
+        raise Unavailable(
+            f"Port {settings.port} cannot be listened on; is another server there? Port 0 takes a free one",
+            detail=os.strerror(error.errno or 0),
+        ) from None
+    return listener
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _stop_at_once(reason: str) -> None:
+    """End the process: after an I/O error nobody knows what is on disk, and no fsync is tried again."""
+    _log.error("the store has failed; stopping at once", detail=reason)
+    log.flush()
+    os._exit(74)  # EX_IOERR

@@ -1,0 +1,114 @@
+"""How the server is doing: liveness, readiness, metrics, and the log line of each request.
+
+Counts and route templates only: no id, and no value that a caller sent.
+"""
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from customary import log
+from customary.domain.errors import CustomaryError
+from customary.http.exchange import Exchange, Reply
+
+_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"})
+
+
+class Watch:
+    """Counts and logs requests (the ``Observer`` of every room)."""
+
+    def __init__(self, *, request_log: bool) -> None:
+        self.metrics = CollectorRegistry()
+        self._seconds = Histogram(
+            "customary_request_seconds",
+            "Time from the head of a request to its answer.",
+            ("room", "method", "route", "status"),
+            buckets=_BUCKETS,
+            registry=self.metrics,
+        )
+        self._refusals = Counter(
+            "customary_refusals",
+            "Requests refused, by kind of refusal.",
+            ("room", "refusal"),
+            registry=self.metrics,
+        )
+        self._observe: dict[tuple[str, str, str, int], Histogram] = {}
+        self._request_log = request_log
+        self._log = log.get("http")
+
+    def answered(self, room: str, exchange: Exchange, reply: Reply, seconds: float) -> None:
+        """Count a request and write its line."""
+        method = exchange.method if exchange.method in _METHODS else "other"
+        key = (room, method, exchange.route, reply.status)
+        histogram = self._observe.get(key)
+        if histogram is None:
+            histogram = self._observe[key] = self._seconds.labels(room, method, exchange.route, reply.status)
+        histogram.observe(seconds)
+        if self._request_log:
+            principal = exchange.principal
+            log.request_line(
+                method=method,
+                route=f"{room} {exchange.route}",
+                status=reply.status,
+                duration_us=int(seconds * 1e6),
+                request_id=exchange.request_id,
+                tenant_id=principal.tenant_id if principal else "",
+                key_id=principal.key_id if principal else "",
+                bytes_out=len(reply.body),
+            )
+
+    def refused(self, room: str, exchange: Exchange, error: CustomaryError) -> None:
+        """Count a refusal; its detail is the operator's."""
+        self._refusals.labels(room, type(error).__name__).inc()
+        if error.detail:
+            self._log.debug(
+                "request refused",
+                error=type(error).__name__,
+                detail=error.detail,
+                request_id=exchange.request_id,
+            )
+
+    def failed(self, room: str, exchange: Exchange, error: Exception) -> None:
+        """Log a failure of the program, without its message."""
+        self._refusals.labels(room, "InternalError").inc()
+        self._log.error(
+            "internal error", exc_info=error, request_id=exchange.request_id, route=f"{room} {exchange.route}"
+        )
+
+
+class Readiness:
+    """Whether the server can do its work, and why not."""
+
+    def __init__(self, *, sealed: bool) -> None:
+        self.state = "sealed" if sealed else "ready"
+
+    @property
+    def is_ready(self) -> bool:
+        """Return whether requests are answered."""
+        return self.state == "ready"
+
+
+def routes(watch: Watch, readiness: Readiness, *, metrics: bool) -> list[BaseRoute]:
+    """Return the routes that tell how the server is doing."""
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+    async def readyz(_: Request) -> Response:
+        return JSONResponse(
+            {"status": readiness.state},
+            status_code=200 if readiness.is_ready else 503,
+            headers={"Cache-Control": "no-store"},
+        )
+
+    async def exposition(_: Request) -> Response:
+        body = prometheus_client.generate_latest(watch.metrics)
+        return Response(body, media_type=prometheus_client.CONTENT_TYPE_PLAIN_0_0_4)
+
+    found: list[BaseRoute] = [Route("/healthz", healthz), Route("/readyz", readyz)]
+    if metrics:
+        found.append(Route("/metrics", exposition))
+    return found
