@@ -1,0 +1,232 @@
+"""The commands that make, list, rotate and revoke credentials. Secrets are printed once, and never logged."""
+
+import sys
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from customary.app.credentials import Issued
+from customary.cli.frame import (
+    AsJson,
+    Data,
+    done,
+    instant_text,
+    open_house,
+    print_facts,
+    print_json,
+    print_table,
+)
+from customary.cli.refusals import WrongUsage
+from customary.cli.registry import TenantOption
+from customary.cli.started import data_option, program
+from customary.domain.access import Credential, Merchant, Permission, Scheme
+
+key = App(name="key", help="Make, list, rotate and revoke credentials.")
+
+_PERMISSIONS = tuple(permission.value for permission in Permission)
+
+
+@key.command(name="create")
+def create_key(
+    *,
+    tenant_id: Annotated[str, Parameter(name="--tenant", help="Id of the tenant.")],
+    scheme: Annotated[
+        Literal["basic", "hmac"],
+        Parameter(help="basic for the Trustly API; hmac (Hawk, HMAC-SHA256) for the Trustist API."),
+    ],
+    merchant_id: Annotated[
+        str | None,
+        Parameter(
+            name="--merchant",
+            help="Id of the merchant. A basic key always has one: the tenant's only one, if not given.",
+        ),
+    ] = None,
+    permissions: Annotated[
+        list[str] | None,
+        Parameter(
+            name="--permission",
+            choices=_PERMISSIONS,
+            consume_multiple=True,
+            help="What the key may do; may be repeated. If not given, it reads and writes customers.",
+        ),
+    ] = None,
+    expires_on: Annotated[
+        str | None, Parameter(help="Last day on which the key works, in UTC: YYYY-MM-DD.")
+    ] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a credential and print its secret, this once.
+
+    Example: customary key create --tenant 0b1d3c52-6f0e-4b8c-9a77-2f6f3f0e9c11 --scheme hmac
+    """
+    from customary.app import credentials
+
+    with open_house(data) as house:
+        issued = done(
+            house,
+            partial(
+                credentials.create_key,
+                house.unsealed,
+                house.dice,
+                tenant_id=tenant_id.lower(),
+                scheme=Scheme(scheme),
+                merchant_id=merchant_id,
+                permissions=frozenset(Permission(one) for one in permissions or ()),
+                expires_at=_end_of(expires_on),
+            ),
+        )
+        option = data_option(house.settings)
+    _print_issued(issued, option, as_json=as_json)
+
+
+@key.command(name="list")
+def list_keys(*, tenant_id: TenantOption = None, data: Data = None, as_json: AsJson = False) -> None:
+    """List the credentials of all tenants, or of one; secrets are not shown.
+
+    Example: customary key list
+    """
+    from customary.app import credentials
+
+    with open_house(data) as house:
+        tenant_id = tenant_id and tenant_id.lower()
+        keys = house.engine.read_now(partial(credentials.list_keys, tenant_id))
+        merchants = house.engine.read_now(partial(credentials.list_merchants, tenant_id))
+        now = house.dice.now()
+    if as_json:
+        print_json([_view(one, _merchant_id(one, merchants)) for one in keys])
+        return
+    print_table(
+        ("key id", "scheme", "tenant id", "merchant id", "state", "last used", "permissions"),
+        [
+            (
+                one.key_id,
+                one.scheme.value,
+                one.tenant_id,
+                _merchant_id(one, merchants) or "",
+                _state(one, now),
+                instant_text(one.last_used_at) or "never",
+                " ".join(sorted(one.permissions)),
+            )
+            for one in keys
+        ],
+        empty=f"There is no key. Make one: {program()} key create --tenant TENANT-ID --scheme hmac",
+    )
+
+
+@key.command(name="rotate")
+def rotate_key(
+    key_id: Annotated[str, Parameter(name="KEYID", help="Id of the key.")],
+    /,
+    *,
+    overlap_hours: Annotated[int, Parameter(help="Hours for which the old secret goes on working.")] = 24,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a credential a new secret and print it, this once; the old one works on for a while.
+
+    Example: customary key rotate 6f0e4b8c-0b1d-4c52-9a77-2f6f3f0e9c11 --overlap-hours 1
+    """
+    from customary.app import credentials
+
+    if not 0 <= overlap_hours <= _OVERLAP_HOURS_MAX:
+        raise WrongUsage(f"--overlap-hours is a whole number from 0 to {_OVERLAP_HOURS_MAX}")
+    with open_house(data) as house:
+        overlap = timedelta(hours=overlap_hours)
+        issued = done(
+            house, partial(credentials.rotate_key, house.unsealed, house.dice, key_id, overlap=overlap)
+        )
+        option = data_option(house.settings)
+    _print_issued(issued, option, as_json=as_json)
+
+
+@key.command(name="revoke")
+def revoke_key(
+    key_id: Annotated[str, Parameter(name="KEYID", help="Id of the key.")],
+    /,
+    *,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a credential useless, for good; a running server notices within a second.
+
+    Example: customary key revoke 6f0e4b8c-0b1d-4c52-9a77-2f6f3f0e9c11
+    """
+    from customary.app import credentials
+
+    with open_house(data) as house:
+        revoked = done(house, partial(credentials.revoke_key, house.dice, key_id))
+        merchants = house.engine.read_now(partial(credentials.list_merchants, revoked.tenant_id))
+    if as_json:
+        print_json(_view(revoked, _merchant_id(revoked, merchants)))
+        return
+    print_facts({"key id": revoked.key_id, "revoked": instant_text(revoked.revoked_at) or ""})
+
+
+_OVERLAP_HOURS_MAX = 8_760
+
+
+def _end_of(expires_on: str | None) -> datetime | None:
+    """Return the instant at which that day ends."""
+    if expires_on is None:
+        return None
+    try:
+        day = date.fromisoformat(expires_on)
+        if day.isoformat() != expires_on:  # 20270101 and week dates
+            raise ValueError
+        return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+    except (ValueError, OverflowError):
+        raise WrongUsage("--expires-on is a date in the form YYYY-MM-DD") from None
+
+
+def _print_issued(issued: Issued, option: str, *, as_json: bool) -> None:
+    credential = issued.credential
+    if as_json:
+        print_json({**_view(credential, issued.merchant_id), "secret": issued.secret})
+        return
+    facts = {"key id": credential.key_id, "secret": issued.secret, "scheme": credential.scheme.value}
+    facts |= {"tenant id": credential.tenant_id}
+    if issued.merchant_id:
+        facts["merchant id"] = issued.merchant_id
+    facts["permissions"] = " ".join(sorted(credential.permissions))
+    if credential.expires_at is not None:
+        facts["expires"] = instant_text(credential.expires_at) or ""
+    print_facts(facts)
+    print("The secret is shown this once; keep it now. A lost one is replaced:", file=sys.stderr)
+    print(f"  {program()} key rotate {credential.key_id}{option}", file=sys.stderr)
+
+
+def _view(credential: Credential, merchant_id: str | None) -> dict[str, Any]:
+    view: dict[str, Any] = {
+        "keyId": credential.key_id,
+        "scheme": credential.scheme.value,
+        "tenantId": credential.tenant_id,
+        "merchantId": merchant_id,
+        "permissions": sorted(credential.permissions),
+        "createdAt": instant_text(credential.created_at),
+    }
+    for name, instant in (
+        ("expiresAt", credential.expires_at),
+        ("revokedAt", credential.revoked_at),
+        ("lastUsedAt", credential.last_used_at),
+    ):
+        if instant is not None:
+            view[name] = instant_text(instant)
+    return view
+
+
+def _merchant_id(credential: Credential, merchants: list[Merchant]) -> str | None:
+    for one in merchants:
+        if (one.tenant_id, one.merchant_no) == (credential.tenant_id, credential.merchant_no):
+            return one.merchant_id
+    return None
+
+
+def _state(credential: Credential, now: datetime) -> str:
+    if credential.revoked_at is not None:
+        return "revoked"
+    if not credential.usable_at(now):
+        return "expired"
+    return "usable" if credential.expires_at is None else f"until {instant_text(credential.expires_at)}"

@@ -1,0 +1,122 @@
+"""What the command line says when something is refused: the public text, the next step, and an exit code.
+
+It must never know a command's own business; a command that knows a better next step raises it as the text.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from customary.cli.started import program
+from customary.config import ConfigurationError
+from customary.domain.errors import (
+    Conflict,
+    CustomaryError,
+    Invalid,
+    NotFound,
+    OutcomeUnknown,
+    Unavailable,
+)
+
+DONE = 0
+REFUSED = 1
+USAGE = 2
+UNAVAILABLE = 3
+
+
+class WrongUsage(CustomaryError):
+    """Arguments that make no sense, which only the command itself could find out."""
+
+    public = "The arguments make no sense"
+
+
+def exit_code_of(error: CustomaryError) -> int:
+    """Return the exit code that tells scripts what kind of refusal it was."""
+    if isinstance(error, Unavailable | OutcomeUnknown):
+        return UNAVAILABLE
+    if isinstance(error, ConfigurationError | WrongUsage):
+        return USAGE
+    return REFUSED
+
+
+def unavailable_by(error: OSError) -> Unavailable:
+    """Return the refusal for something that the operating system did not allow."""
+    return Unavailable(
+        "The machine did not allow it: " + os.strerror(error.errno or 0) if error.errno else "",
+        detail=f"{type(error).__name__}: {error.filename}" if error.filename else type(error).__name__,
+    )
+
+
+def tell(error: CustomaryError, *, as_json: bool) -> int:
+    """Say what was refused and what to do next on stderr, for programs on stdout; return the exit code."""
+    step = _next_step(error)
+    lines = [f"{error.public.rstrip('.')}."]
+    if isinstance(error, Invalid):
+        lines += [f"  {violation.message or violation.field}" for violation in error.violations]
+    if error.detail:
+        lines.append(f"Detail: {error.detail}")
+    if step:
+        lines.append(f"Next: {step}")
+    _say(lines)
+    if as_json:
+        _say_json(_snake(type(error).__name__), error.public, step, error)
+    return exit_code_of(error)
+
+
+def tell_usage(error: Exception, *, as_json: bool) -> int:
+    """Say what is wrong with the arguments; return the exit code for wrong usage."""
+    step = f"`{program()} --help` shows the commands, `{program()} COMMAND --help` the options of one."
+    _say([str(error), f"Next: {step}"])
+    if as_json:
+        _say_json("wrong_usage", str(error), step, None)
+    return USAGE
+
+
+def _say(lines: list[str]) -> None:
+    sys.stdout.flush()
+    print("\n".join(lines), file=sys.stderr)
+
+
+def _say_json(kind: str, message: str, step: str, error: CustomaryError | None) -> None:
+    said: dict[str, Any] = {"kind": kind, "message": message}
+    if isinstance(error, Invalid):
+        said["violations"] = [{"field": v.field, "rule": v.rule} for v in error.violations]
+    if step:
+        said["next"] = step
+    print(msgspec.json.format(msgspec.json.encode({"error": said}), indent=2).decode())
+
+
+def _next_step(error: CustomaryError) -> str:
+    """Return what to do about it, or nothing where the text says all there is to say."""
+    if isinstance(error, NotFound):
+        return _WHERE_TO_LOOK.get(error.kind, "").format(program=program())
+    if isinstance(error, ConfigurationError):
+        return f"docs/settings.md lists every setting; `{program()} doctor` checks them."
+    if isinstance(error, WrongUsage):
+        return "the command's --help has examples."
+    if isinstance(error, Conflict) and error.field == "merchant_id":
+        return "choose another --merchant-id, or leave it out and one is drawn."
+    if isinstance(error, Unavailable | OutcomeUnknown):
+        return f"`{program()} doctor` looks for the cause."
+    return ""
+
+
+_WHERE_TO_LOOK = {
+    "tenant": "`{program} tenant list` shows the tenants.",
+    "merchant": "`{program} merchant list` shows the merchants.",
+    "key": "`{program} key list` shows the keys.",
+    "customer": "`{program} customers list` shows the customers.",
+}
+
+
+def _snake(name: str) -> str:
+    """Return a class's name as programs write it: ``NotFound`` as ``not_found``."""
+    return "".join(_snaked(name)).lstrip("_")
+
+
+def _snaked(name: str) -> Iterator[str]:
+    for character in name:
+        yield f"_{character.lower()}" if character.isupper() else character
