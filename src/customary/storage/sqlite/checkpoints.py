@@ -7,19 +7,21 @@ thread is asked to let it start over, right after a passive pass has left little
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 import apsw
 from apsw import Connection
 
-from customary.domain.errors import Unavailable
 from customary.storage.sqlite.failures import FAILURES, Failures
 from customary.storage.sqlite.files import PAGE_BYTES, WAL_BYTES_KEPT
 
 INTERVAL_SECONDS: Final = 1.0
 PAGES_WAKING: Final = 16 * 1024 * 1024 // PAGE_BYTES
 PAGES_LONG: Final = WAL_BYTES_KEPT // PAGE_BYTES
+PAGES_LEFT_MAX: Final = 128
+"""How many pages a restart may have to move while the committing thread waits for it."""
+
+PASSES_MAX: Final = 12
 SCHEMAS: Final = ("main", "store")
 
 
@@ -27,11 +29,12 @@ class Checkpointer:
     """Owns the thread; ``restart_due`` and ``restart`` are for the committing thread."""
 
     def __init__(self, open_connection: Callable[[], Connection], failures: Failures) -> None:
-        self._open_connection = open_connection
         self._failures = failures
+        self._connection = open_connection()
         self._wake = threading.Event()
         self._restart = threading.Event()
         self._closing = False
+        self._pages_seen = dict.fromkeys(SCHEMAS, 0)
         self._thread = threading.Thread(target=self._run, name="customary-checkpoint", daemon=True)
         self._thread.start()
 
@@ -44,17 +47,19 @@ class Checkpointer:
         return self._restart.is_set()
 
     def restart(self, connection: Connection) -> None:
-        """Let the WALs start over. A reader that is at work prevents it; then the next commit tries again."""
+        """Let the WALs start over, on the committing thread.
+
+        A reader that is at work prevents it; then the WAL grows on, and the next pass asks again. No passive
+        pass runs meanwhile: the two would exclude each other.
+        """
         for schema in SCHEMAS:
             try:
                 connection.wal_checkpoint(schema, apsw.SQLITE_CHECKPOINT_RESTART)
+                self._pages_seen[schema] = 0
             except apsw.BusyError:
-                self._restart.clear()
-                self._wake.set()
-                return
+                continue
             except FAILURES as failure:
                 self._failures.translated(failure, connection)
-                return
         self._restart.clear()
 
     def close(self) -> None:
@@ -62,30 +67,33 @@ class Checkpointer:
         self._closing = True
         self._wake.set()
         self._thread.join()
+        self._connection.close()
 
     def _note(self, connection: Connection, schema: str, pages: int) -> int:
-        if pages >= PAGES_WAKING:
+        if pages - self._pages_seen[schema] >= PAGES_WAKING:
             self._wake.set()
         return apsw.SQLITE_OK
 
     def _run(self) -> None:
-        try:
-            connection = self._open_connection()
-        except (*FAILURES, Unavailable):
-            return
-        with suppress(apsw.ConnectionClosedError):
-            while not self._closing:
-                self._wake.wait(INTERVAL_SECONDS)
-                self._wake.clear()
-                for schema in SCHEMAS:
-                    self._pass(connection, schema)
-        connection.close()
+        while not self._closing:
+            self._wake.wait(INTERVAL_SECONDS)
+            self._wake.clear()
+            if self._restart.is_set():
+                continue
+            for schema in SCHEMAS:
+                self._move(schema)
 
-    def _pass(self, connection: Connection, schema: str) -> None:
-        try:
-            pages, moved = connection.wal_checkpoint(schema, apsw.SQLITE_CHECKPOINT_PASSIVE)
-        except FAILURES as failure:
-            self._failures.translated(failure, connection)
-            return
-        if pages >= PAGES_LONG and moved > 0:
-            self._restart.set()
+    def _move(self, schema: str) -> None:
+        """Move what is in the WAL; ask for a restart when it is long and little is left to move."""
+        for _ in range(PASSES_MAX):
+            try:
+                pages, moved = self._connection.wal_checkpoint(schema, apsw.SQLITE_CHECKPOINT_PASSIVE)
+            except FAILURES as failure:
+                self._failures.translated(failure, self._connection)
+                return
+            self._pages_seen[schema] = pages
+            if pages < PAGES_LONG:
+                return
+            if pages - moved <= PAGES_LEFT_MAX:
+                break
+        self._restart.set()

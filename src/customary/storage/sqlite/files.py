@@ -104,6 +104,9 @@ def _harden(connection: Connection) -> None:
     connection.pragma("secure_delete", True)
     connection.pragma("trusted_schema", False)
     connection.pragma("temp_store", "MEMORY")
+    # Without it SQLite prepares a join again each time a value is bound, in case the value suggests another
+    # plan: measured 7.7 us a read instead of 0.7. Every plan here is the right one for every value.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
 
 
 def _check_pair(connection: Connection) -> None:
