@@ -27,7 +27,7 @@ from customary.domain.customer import (
     CustomerPatch,
 )
 from customary.domain.errors import Malformed
-from customary.http.fields import Fields, Text, without_echo
+from customary.http.fields import Fields, Limits, without_echo
 
 _Shown = str | None
 
@@ -203,35 +203,38 @@ def _canonical(sent: Mapping[str, object], names: Mapping[str, str]) -> dict[str
     return members
 
 
+_TEXTS = {
+    "firstName": ("given_name", Limits(FULL_NAME_MAX, clean=True)),
+    "lastName": ("family_name", Limits(FULL_NAME_MAX, clean=True)),
+    "emailAddress": ("email", Limits(EMAIL_MAX)),
+    "dateOfBirth": ("date_of_birth", Limits(TEXT_MAX)),
+    "orgId": ("org_id", Limits(ORG_ID_MAX)),
+}
+_ADDRESS_TEXTS = {
+    "addressLine1": ("line1", Limits(ADDRESS_LINE_MAX, clean=True)),
+    "addressLine2": ("line2", Limits(ADDRESS_LINE_MAX, clean=True)),
+    "city": ("city", Limits(CITY_MAX, clean=True)),
+    "postalCode": ("postal_code", Limits(POSTAL_CODE_MAX, clean=True)),
+    "country": ("country", Limits(TEXT_MAX)),
+}
+
+
 def _patch(members: Mapping[str, object], today: date) -> CustomerPatch:
     fields = Fields(members)
-    patch = CustomerPatch(
-        given_name=fields.text("firstName", max_length=FULL_NAME_MAX, clean=True),
-        family_name=fields.text("lastName", max_length=FULL_NAME_MAX, clean=True),
-        email=_email(fields),
-        date_of_birth=_date_of_birth(fields, today),
-        address=_address(fields),
-        org_id=fields.text("orgId", max_length=ORG_ID_MAX),
-    )
-    fields.check()
-    return patch
-
-
-def _email(fields: Fields) -> Text:
-    value = fields.text("emailAddress", max_length=EMAIL_MAX)
-    if isinstance(value, str) and _EMAIL.fullmatch(value) is None:
+    changes = fields.texts(_TEXTS)
+    email = changes.get("email")
+    if isinstance(email, str) and _EMAIL.fullmatch(email) is None:
         fields.fault("emailAddress", "email")
-    return value
-
-
-def _date_of_birth(fields: Fields, today: date) -> Text:
-    value = fields.text("dateOfBirth", max_length=TEXT_MAX)
-    if isinstance(value, str):
-        if not is_calendar_date(value):
+    born = changes.get("date_of_birth")
+    if isinstance(born, str):
+        if not is_calendar_date(born):
             fields.fault("dateOfBirth", "date")
-        elif date.fromisoformat(value) > today:
+        elif date.fromisoformat(born) > today:
             fields.fault("dateOfBirth", "future")
-    return value
+    if "address" in members:
+        changes["address"] = _address(fields)
+    fields.check()
+    return CustomerPatch(**changes)
 
 
 def _address(fields: Fields) -> AddressPatch | UnsetType | None:
@@ -239,13 +242,9 @@ def _address(fields: Fields) -> AddressPatch | UnsetType | None:
     if not isinstance(members, dict):
         return members
     address = fields.inside("address", members)
-    country = address.text("country", max_length=TEXT_MAX)
-    if isinstance(country, str) and country.upper() not in countries():
+    changes = address.texts(_ADDRESS_TEXTS)
+    country = changes.get("country")
+    # isascii: "ß" and the ligature "ﬁ" turn into two capital letters, and those into a country.
+    if isinstance(country, str) and not (country.isascii() and country.upper() in countries()):
         address.fault("country", "country")
-    return AddressPatch(
-        line1=address.text("addressLine1", max_length=ADDRESS_LINE_MAX, clean=True),
-        line2=address.text("addressLine2", max_length=ADDRESS_LINE_MAX, clean=True),
-        city=address.text("city", max_length=CITY_MAX, clean=True),
-        postal_code=address.text("postalCode", max_length=POSTAL_CODE_MAX, clean=True),
-        country=country,
-    )
+    return AddressPatch(**changes)
