@@ -276,7 +276,7 @@ class Batches:
             return
         self._scheduled = True
         # Jitter, so that two processes do not meet in step; nothing depends on its being unguessable.
-        loop.call_later(random.uniform(*_BUSY_PAUSE_SECONDS), self._flush, loop)  # noqa: S311
+        loop.call_later(random.uniform(*_BUSY_PAUSE_SECONDS), self._flush, loop)  # noqa: S311 nothing to guess
 
     def _fail(self, loop: asyncio.AbstractEventLoop, batch: list[Waiting], failure: apsw.Error) -> None:
         self._roll_back()

@@ -1,0 +1,115 @@
+"""The contract of every engine: the trail's leaves and blocks, and the answers to idempotent requests."""
+
+import pytest
+
+from contracts.rows import (
+    NOON,
+    Store,
+    announcement,
+    answer,
+    asking,
+    later,
+    leaf,
+    next_version,
+    record,
+    replaced,
+    stored,
+)
+from customary.app.ports import (
+    BlockRow,
+    ReadAnswer,
+    ReadBlocks,
+    ReadLeaves,
+    Sweep,
+    Write,
+    WriteBlocks,
+)
+from customary.domain.errors import Conflict
+
+
+def test_leaves_are_numbered_in_the_order_of_commits(store: Store, tenant: str) -> None:
+    """Numbers grow over all tenants; a reader that goes on after the last one misses none."""
+    other = store.new_tenant()
+    start = store.ask(ReadLeaves())[-1].leaf_no
+    for number in range(6):
+        owner = (tenant, other)[number % 2]
+        store.perform(Write(owner, leaves=(leaf(owner, f"{number}a"), leaf(owner, f"{number}b"))))
+    rows = store.ask(ReadLeaves(after=start))
+    assert [row.body.decode() for row in rows] == [f"{n}{letter}" for n in range(6) for letter in "ab"]
+    assert [row.leaf_no for row in rows] == sorted({row.leaf_no for row in rows})
+    assert rows[0].at == NOON
+    assert {row.tenant_id for row in rows} == {tenant, other}
+    mine = store.ask(ReadLeaves(after=start, tenant_id=tenant))
+    assert mine == [row for row in rows if row.tenant_id == tenant]
+    assert store.ask(ReadLeaves(after=mine[1].leaf_no, limit=2, tenant_id=tenant)) == mine[2:4]
+    assert store.ask(ReadLeaves(after=start, limit=3)) == rows[:3]
+    assert store.ask(ReadLeaves(after=rows[-1].leaf_no)) == []
+
+
+def test_a_leaf_needs_no_record(store: Store, tenant: str) -> None:
+    """What was only shown, or changed nothing, leaves its leaf and announcement."""
+    store.perform(Write(tenant, leaves=(leaf(tenant, "shown"),), outbox=(announcement(tenant),)))
+    assert store.ask(ReadLeaves(tenant_id=tenant))[-1].body == b"shown"
+
+
+def block(tenant_id: str, number: int) -> BlockRow:
+    """A block of ten leaves."""
+    return BlockRow(
+        tenant_id, number, number * 10, number * 10 + 9, later(number), b"\0d", b"link", b"signed"
+    )
+
+
+def test_blocks_come_back_in_order(store: Store, tenant: str) -> None:
+    """One tenant's blocks after a number, or the last one of each tenant."""
+    other, _without = store.new_tenant(), store.new_tenant()
+    mine = [block(tenant, number) for number in range(1, 6)]
+    store.perform(WriteBlocks((*mine[:2], block(other, 1))))
+    store.perform(WriteBlocks(tuple(mine[2:])))
+    assert store.ask(ReadBlocks(tenant)) == mine
+    assert store.ask(ReadBlocks(tenant, after=2, limit=2)) == mine[2:4]
+    last = store.ask(ReadBlocks())
+    assert sorted(last, key=lambda row: row.block_no) == [block(other, 1), mine[-1]]
+
+
+def test_a_second_sealer_is_refused(store: Store, tenant: str) -> None:
+    """A block of a number that exists is a conflict, and none of the blocks given with it is stored."""
+    store.perform(WriteBlocks((block(tenant, 1),)))
+    with pytest.raises(Conflict):
+        store.perform(WriteBlocks((block(tenant, 2), block(tenant, 1))))
+    assert store.ask(ReadBlocks(tenant)) == [block(tenant, 1)]
+
+
+def test_an_answer_is_found_while_it_is_young(store: Store, tenant: str) -> None:
+    """The answer under a key is found by its own tenant, until it is older than asked for."""
+    first = record(tenant)
+    kept = answer(tenant, "k", first)
+    store.perform(stored(first, answer=kept))
+    assert store.ask(ReadAnswer(tenant, kept.key_tag, since=NOON)) == kept
+    assert store.ask(ReadAnswer(tenant, kept.key_tag, since=later(-1))) == kept
+    assert store.ask(ReadAnswer(tenant, kept.key_tag, since=later(0.000001))) is None
+    assert store.ask(ReadAnswer(tenant, b"another key's tag", since=NOON)) is None
+    assert store.ask(ReadAnswer(store.new_tenant(), kept.key_tag, since=NOON)) is None
+
+
+def test_an_answer_that_is_too_old_is_replaced(store: Store, tenant: str) -> None:
+    """A key may be used again after its answer has expired."""
+    first = record(tenant)
+    second = next_version(first)
+    fresh = answer(tenant, "k", second, later(100))
+    store.perform(stored(first, answer=answer(tenant, "k", first)))
+    store.perform(replaced(first, second, answer=fresh))
+    assert store.ask(ReadAnswer(tenant, fresh.key_tag, since=NOON)) == fresh
+
+
+def test_a_sweep_deletes_old_answers_alone(store: Store, tenant: str) -> None:
+    """Swept again and again until nothing goes, all answers before the instant are gone and no other."""
+    records = [record(tenant) for _ in range(2500)]
+    answers = [answer(tenant, str(n), one, later(n)) for n, one in enumerate(records)]
+    for start in range(0, 2500, 500):
+        jobs = [asking(Write(tenant, answer=one)) for one in answers[start : start + 500]]
+        store.engine.perform_now(jobs)
+    while store.perform(Sweep(answers_before=later(2400))):
+        pass
+    for number, kept in ((0, False), (1234, False), (2399, False), (2400, True), (2499, True)):
+        found = store.ask(ReadAnswer(tenant, answers[number].key_tag, since=NOON))
+        assert found == (answers[number] if kept else None)
