@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # opening a house loads the engine and the ciphers; asking fo
 
 T = TypeVar("T")
 
+DEFAULT_URL = "http://127.0.0.1:8080"
+
 Data = Annotated[
     Path | None,
     Parameter(
@@ -85,6 +87,11 @@ def _print_rich_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) ->
     for row in cells:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)
+
+
+def print_lines(lines: Sequence[str]) -> None:
+    """Print lines as they are, however long: they are made to be pasted."""
+    sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
 def print_facts(facts: Mapping[str, str]) -> None:
