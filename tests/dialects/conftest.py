@@ -1,0 +1,45 @@
+"""Keys of the Trustist dialect as fixtures: those that tests share, and those that stand alone."""
+
+from collections.abc import Callable
+
+import pytest
+
+from dialects.signing import PERSON, Signer, new_signer
+from serving import Server, Tenancy, make_tenancy
+
+
+@pytest.fixture(scope="session")
+def key(tenancy: Tenancy) -> Signer:
+    """A tenant key with the usual permissions, in the tenant that all tests of a worker share."""
+    return new_signer(tenancy)
+
+
+@pytest.fixture(scope="session")
+def second_key(tenancy: Tenancy) -> Signer:
+    """Another tenant key of the same tenant."""
+    return new_signer(tenancy)
+
+
+@pytest.fixture(scope="session")
+def merchant_key(tenancy: Tenancy) -> Signer:
+    """A merchant's HMAC key of the same tenant."""
+    return new_signer(tenancy, merchant_id=tenancy.merchant_id)
+
+
+@pytest.fixture(scope="session")
+def foreign_key(server: Server) -> Signer:
+    """A tenant key of another tenant on the same server."""
+    return new_signer(make_tenancy(server, "Another tenant"))
+
+
+@pytest.fixture
+def empty(tenant: Callable[..., Tenancy]) -> Signer:
+    """A tenant key of a tenant that has no customer yet."""
+    return new_signer(tenant())
+
+
+@pytest.fixture
+def customer_id(key: Signer) -> str:
+    """A customer that no other test knows."""
+    created: str = key.call("POST", "/v1/customers", PERSON).json["id"]
+    return created
