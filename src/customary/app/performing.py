@@ -47,6 +47,7 @@ from customary.domain.customer import (
     Customer,
     Particulars,
     changed_fields,
+    known_fields,
 )
 from customary.domain.errors import Conflict, IdempotencyMismatch, NotFound, Unavailable
 from customary.domain.event import Event
@@ -188,7 +189,7 @@ class Run:
             unique_tags, tags = self.tags_of(customer.merchant_no, request.particulars)
             unique_tags += (self.tenant.tag(TagKind.CUSTOMER_NUMBER, customer.customer_number),)
             record = self.tenant.sealed(customer, self.tenant.fresh_key(customer.customer_id))
-            fields = changed_fields((Particulars(), NOTHING_GUARDED), (request.particulars, request.guarded))
+            fields = known_fields(request.particulars, request.guarded)
             try:
                 yield Write(
                     customer.tenant_id,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import os
 import signal
@@ -181,6 +182,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            _tune_garbage_collection()
             self.announce()
 
     @contextlib.contextmanager
@@ -190,6 +192,17 @@ class _Server(uvicorn.Server):
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.handle_exit, number, None)
         yield
+
+
+def _tune_garbage_collection() -> None:
+    """Look for cyclic garbage less often, and never among what lives as long as the server.
+
+    Nearly everything a request makes is freed by counting references; a third of the time of a create went
+    into looking for the rest among the modules.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 async def _index(_: Request) -> Response:

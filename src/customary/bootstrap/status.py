@@ -3,8 +3,14 @@
 Counts and route templates only: no id, and no value that a caller sent.
 """
 
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import accumulate
+
 import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -17,36 +23,66 @@ _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"})
 
 
+class _Times:
+    """How long requests of one kind took: how many, how long in all, and how many in each bucket."""
+
+    __slots__ = ("buckets", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.buckets = [0] * (len(_BUCKETS) + 1)
+
+
+class _RequestSeconds(Collector):
+    """The histogram of request times.
+
+    The library's own takes a lock and walks its buckets, 3 µs a request; all our requests are answered on
+    one thread, so plain numbers do.
+    """
+
+    def __init__(self) -> None:
+        self._times: dict[tuple[str, str, str, int], _Times] = {}
+
+    def observe(self, kind: tuple[str, str, str, int], seconds: float) -> None:
+        """Count one request of a kind: room, method, route and status."""
+        times = self._times.get(kind)
+        if times is None:
+            times = self._times[kind] = _Times()
+        times.seconds += seconds
+        times.buckets[bisect_left(_BUCKETS, seconds)] += 1
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the histogram in the library's form."""
+        labels = ("room", "method", "route", "status")
+        told = "Time from the head of a request to its answer."
+        family = HistogramMetricFamily("customary_request_seconds", told, labels=labels)
+        for kind, times in list(self._times.items()):
+            upto = [*map(str, _BUCKETS), "+Inf"]
+            counts = zip(upto, accumulate(times.buckets), strict=True)
+            family.add_metric([str(label) for label in kind], list(counts), times.seconds)
+        yield family
+
+
 class Watch:
     """Counts and logs requests (the ``Observer`` of every room)."""
 
     def __init__(self, *, request_log: bool) -> None:
         self.metrics = CollectorRegistry()
-        self._seconds = Histogram(
-            "customary_request_seconds",
-            "Time from the head of a request to its answer.",
-            ("room", "method", "route", "status"),
-            buckets=_BUCKETS,
-            registry=self.metrics,
-        )
+        self._seconds = _RequestSeconds()
+        self.metrics.register(self._seconds)
         self._refusals = Counter(
             "customary_refusals",
             "Requests refused, by kind of refusal.",
             ("room", "refusal"),
             registry=self.metrics,
         )
-        self._observe: dict[tuple[str, str, str, int], Histogram] = {}
         self._request_log = request_log
         self._log = log.get("http")
 
     def answered(self, room: str, exchange: Exchange, reply: Reply, seconds: float) -> None:
         """Count a request and write its line."""
         method = exchange.method if exchange.method in _METHODS else "other"
-        key = (room, method, exchange.route, reply.status)
-        histogram = self._observe.get(key)
-        if histogram is None:
-            histogram = self._observe[key] = self._seconds.labels(room, method, exchange.route, reply.status)
-        histogram.observe(seconds)
+        self._seconds.observe((room, method, exchange.route, reply.status), seconds)
         if self._request_log:
             principal = exchange.principal
             log.request_line(

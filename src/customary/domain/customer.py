@@ -105,7 +105,9 @@ class Guarded(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     @property
     def present(self) -> frozenset[str]:
         """Return the names of the fields that have a value."""
-        return frozenset(name for name in GUARDED_FIELDS if getattr(self, name) is not None)
+        if self == NOTHING_GUARDED:
+            return frozenset()
+        return frozenset([name for name in GUARDED_FIELDS if getattr(self, name) is not None])
 
 
 GUARDED_FIELDS: tuple[str, ...] = Guarded.__struct_fields__
@@ -233,6 +235,18 @@ def _patched_address(address: Address | None, patch: AddressPatch | None) -> Add
     return msgspec.structs.replace(address or Address(), **changes)
 
 
+def known_fields(particulars: Particulars, guarded: Guarded) -> tuple[str, ...]:
+    """Return the names of the fields that have a value, in the order of the record; never a value.
+
+    >>> known_fields(Particulars(email="a@example.com"), Guarded(tax_id="1"))
+    ('email', 'tax_id')
+    """
+    return tuple(
+        [name for name in Particulars.__struct_fields__ if getattr(particulars, name) is not None]
+        + [name for name in GUARDED_FIELDS if getattr(guarded, name) is not None]
+    )
+
+
 def changed_fields(
     before: tuple[Particulars, Guarded], after: tuple[Particulars, Guarded]
 ) -> tuple[str, ...]:
@@ -241,10 +255,13 @@ def changed_fields(
     >>> changed_fields(EMPTY, (Particulars(email="a@example.com"), Guarded(tax_id="1")))
     ('email', 'tax_id')
     """
-    return tuple(
-        name
-        for one, other in zip(before, after, strict=True)
-        for name in one.__struct_fields__
-        if (was := getattr(one, name)) is not (now := getattr(other, name))
-        and (was != now or (name == "custom_data" and canonical_bytes(was) != canonical_bytes(now)))
-    )  # in Python {"a": 1} == {"a": True}; in JSON it is not
+    changed: list[str] = []
+    for one, other in zip(before, after, strict=True):
+        for name in one.__struct_fields__:
+            was, now = getattr(one, name), getattr(other, name)
+            # In Python {"a": 1} == {"a": True}; in JSON it is not.
+            if was is not now and (
+                was != now or (name == "custom_data" and canonical_bytes(was) != canonical_bytes(now))
+            ):
+                changed.append(name)
+    return tuple(changed)

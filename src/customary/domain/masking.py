@@ -1,6 +1,6 @@
 """Masks of guarded values: what is shown of a tax number to one who may not see it."""
 
-from customary.domain.customer import GUARDED_FIELDS, Guarded
+from customary.domain.customer import GUARDED_FIELDS, NOTHING_GUARDED, Guarded
 
 MASK = "#"
 
@@ -20,6 +20,8 @@ def masked(value: str) -> str:
 
 def masks_of(guarded: Guarded) -> Guarded:
     """Return the masks of all guarded values, in the same places."""
+    if guarded == NOTHING_GUARDED:
+        return NOTHING_GUARDED
     return Guarded(
         *(None if (value := getattr(guarded, name)) is None else masked(value) for name in GUARDED_FIELDS)
     )

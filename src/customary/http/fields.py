@@ -6,7 +6,9 @@ customer: a room's wire says which members there are. No fault carries a value.
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from customary.domain.errors import Invalid, Violation
@@ -35,6 +37,19 @@ _INT64_MAX = 2**63 - 1
 Text = str | UnsetType | None
 
 
+class Limits(msgspec.Struct, frozen=True, gc=False):
+    """What a string member must keep; lengths count characters.
+
+    ``clean`` refuses controls and reordering characters, as in names; ``integer`` also takes an integer and
+    reads its digits.
+    """
+
+    max_length: int
+    min_length: int = 0
+    clean: bool = False
+    integer: bool = False
+
+
 class Fields:
     """One JSON object under its path, and the faults found in it and in the objects inside it.
 
@@ -58,42 +73,30 @@ class Fields:
         if self.violations:
             raise Invalid(*self.violations)
 
-    def text(
-        self,
-        name: str,
-        *,
-        max_length: int,
-        min_length: int = 0,
-        clean: bool = False,
-        integer: bool = False,
-        nullable: bool = True,
-    ) -> Text:
-        """Return a string member; lengths count characters.
-
-        ``clean`` refuses controls and reordering characters, as in names; ``integer`` also takes an integer
-        and returns its digits.
-        """
+    def text(self, name: str, limits: "Limits") -> Text:
+        """Return a string member that keeps its limits."""
         value = self._members.get(name, UNSET)
-        if value is UNSET:
-            return UNSET
-        if value is None:
-            if nullable:
-                return None
-            self.fault(name, "not_null")
-            return UNSET
-        if type(value) is int and integer:
+        if type(value) is int and limits.integer:
             value = str(value)
         if not isinstance(value, str):
-            self.fault(name, "type")
-        elif len(value) < min_length:
+            if value is not None and value is not UNSET:
+                self.fault(name, "type")
+                return UNSET
+            return value
+        if len(value) < limits.min_length:
             self.fault(name, "min_length")
-        elif len(value) > max_length:
+        elif len(value) > limits.max_length:
             self.fault(name, "max_length")
-        elif clean and not (value.isascii() and value.isprintable()) and _NOT_IN_NAMES.search(value):
+        elif limits.clean and not (value.isascii() and value.isprintable()) and _NOT_IN_NAMES.search(value):
             self.fault(name, "control")
         else:
             return value
         return UNSET
+
+    def texts(self, named: Mapping[str, tuple[str, "Limits"]]) -> dict[str, Any]:
+        """Return the string members that are there, under the domain's names for them."""
+        members = self._members
+        return {field: self.text(name, limits) for name, (field, limits) in named.items() if name in members}
 
     def integer(self, name: str) -> int | UnsetType | None:
         """Return an integer member that fits 64 bits; a boolean or a fraction is no integer."""
@@ -108,19 +111,12 @@ class Fields:
             return value
         return UNSET
 
-    def members(self, name: str, *, nullable: bool = True) -> dict[str, object] | UnsetType | None:
+    def members(self, name: str) -> dict[str, object] | UnsetType | None:
         """Return an object member as it is."""
         value = self._members.get(name, UNSET)
-        if value is UNSET:
-            return UNSET
-        if value is None:
-            if nullable:
-                return None
-            self.fault(name, "not_null")
-        elif isinstance(value, dict):
+        if isinstance(value, dict) or value is None or value is UNSET:
             return value
-        else:
-            self.fault(name, "type")
+        self.fault(name, "type")
         return UNSET
 
     def inside(self, name: str, members: Mapping[str, object]) -> "Fields":

@@ -46,7 +46,6 @@ RESPONSE_HEADERS = frozenset(
         b"retry-after",
         b"server-authorization",
         b"www-authenticate",
-        b"x-content-type-options",
         b"x-request-id",
         b"x-total-count",
     }
@@ -126,7 +125,6 @@ class Room:
         self._fixed_headers = (
             (b"content-type", content_type.encode("ascii")),
             (b"cache-control", b"no-store"),
-            (b"x-content-type-options", b"nosniff"),
         )
         self._depth = prefix.count("/") + 1
         self._routes = _routing_table(operations, routes)

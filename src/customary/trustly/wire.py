@@ -6,7 +6,7 @@ Milliseconds since 1970, masks and this vendor's member names exist only here.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -20,6 +20,7 @@ from customary.domain.customer import (
     EMAIL_MAX,
     EXTERNAL_ID_MAX,
     FULL_NAME_MAX,
+    NOTHING_GUARDED,
     PHONE_MAX,
     POSTAL_CODE_MAX,
     REGION_MAX,
@@ -32,68 +33,63 @@ from customary.domain.errors import Malformed
 from customary.domain.masking import MASK
 from customary.domain.merge import canonical_bytes, merged, unsafe_integers
 from customary.http.body import parsed
-from customary.http.fields import Fields, Text, without_echo
+from customary.http.fields import Fields, Limits, Text, without_echo
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
-_Given = str | UnsetType
+_Given = str | None
+"""A member that is left out where it has no value: none of this vendor's answers has a null (T16)."""
 
 
 class Address(msgspec.Struct, omit_defaults=True):
     """Valid mailing or billing address of the customer."""
 
-    country: Annotated[_Given, Meta(min_length=2, description="Two-letter country code of ISO 3166-1")] = (
-        UNSET
-    )
-    address1: Annotated[_Given, Meta(min_length=1, description="Address line 1, a street or PO box")] = UNSET
-    address2: Annotated[_Given, Meta(description="Address line 2, an apartment, suite or unit number")] = (
-        UNSET
-    )
-    city: Annotated[_Given, Meta(min_length=1, description="City, district, town or village")] = UNSET
-    state: Annotated[_Given, Meta(min_length=2, description="Code of the state, province or region")] = UNSET
-    zip: Annotated[_Given, Meta(min_length=5, description="ZIP or postal code")] = UNSET
+    country: Annotated[_Given, Meta(min_length=2, description="Two-letter country code of ISO 3166-1")] = None
+    address1: Annotated[_Given, Meta(min_length=1, description="Address line 1, a street or PO box")] = None
+    address2: Annotated[_Given, Meta(description="Address line 2, an apartment, suite or unit number")] = None
+    city: Annotated[_Given, Meta(min_length=1, description="City, district, town or village")] = None
+    state: Annotated[_Given, Meta(min_length=2, description="Code of the state, province or region")] = None
+    zip: Annotated[_Given, Meta(min_length=5, description="ZIP or postal code")] = None
 
 
 class DriverLicense(msgspec.Struct, omit_defaults=True):
     """A driver licence; number and state are both required."""
 
-    number: Annotated[_Given, Meta(description="Number of the driver licence")] = UNSET
-    state: Annotated[_Given, Meta(description="Code of the state that issued it")] = UNSET
+    number: Annotated[_Given, Meta(description="Number of the driver licence")] = None
+    state: Annotated[_Given, Meta(description="Code of the state that issued it")] = None
 
 
 class CustomerView(msgspec.Struct, omit_defaults=True):
     """The Trustly customer object: identification details and contact information."""
 
-    name: Annotated[_Given, Meta(min_length=1, description="Full name of the customer")] = UNSET
-    taxId: Annotated[_Given, Meta(description="Tax id, such as an SSN or SIN; masked on output")] = UNSET
-    address: Address | UnsetType = UNSET
-    phone: Annotated[_Given, Meta(description="Phone number")] = UNSET
-    email: Annotated[_Given, Meta(min_length=1, description="E-mail address")] = UNSET
-    dateOfBirth: Annotated[_Given, Meta(description="Date of birth")] = UNSET
-    createdAt: Annotated[int | UnsetType, Meta(description="When created, in milliseconds since 1970")] = (
-        UNSET
-    )
-    updatedAt: Annotated[int | UnsetType, Meta(description="When last changed, in milliseconds")] = UNSET
-    customerId: Annotated[_Given, Meta(description="The server's own id of the customer")] = UNSET
+    name: Annotated[_Given, Meta(min_length=1, description="Full name of the customer")] = None
+    taxId: Annotated[_Given, Meta(description="Tax id, such as an SSN or SIN; masked on output")] = None
+    address: Address | None = None
+    phone: Annotated[_Given, Meta(description="Phone number")] = None
+    email: Annotated[_Given, Meta(min_length=1, description="E-mail address")] = None
+    dateOfBirth: Annotated[_Given, Meta(description="Date of birth")] = None
+    createdAt: Annotated[int | None, Meta(description="When created, in milliseconds since 1970")] = None
+    updatedAt: Annotated[int | None, Meta(description="When last changed, in milliseconds")] = None
+    customerId: Annotated[_Given, Meta(description="The server's own id of the customer")] = None
     externalId: Annotated[_Given, Meta(min_length=1, description="The merchant's own id of the customer")] = (
-        UNSET
+        None
     )
-    merchantId: Annotated[_Given, Meta(min_length=1, description="Id of the merchant")] = UNSET
+    merchantId: Annotated[_Given, Meta(min_length=1, description="Id of the merchant")] = None
     enrollDate: Annotated[
-        int | UnsetType, Meta(description="UNIX timestamp of the first transaction in the merchant's system")
-    ] = UNSET
-    vip: Annotated[_Given, Meta(description="Tier that tells how low a risk the customer is")] = UNSET
-    currency: Annotated[_Given, Meta(description="Currency of the customer")] = UNSET
-    balance: Annotated[_Given, Meta(description="Balance with the merchant, not with a bank")] = UNSET
-    organizationNumber: Annotated[_Given, Meta(description="Organization number of a business")] = UNSET
-    externalTier: Annotated[_Given, Meta(description="Rank of the customer with the merchant")] = UNSET
-    personId: Annotated[_Given, Meta(description="Identity of the customer across banks")] = UNSET
+        int | None, Meta(description="UNIX timestamp of the first transaction in the merchant's system")
+    ] = None
+    vip: Annotated[_Given, Meta(description="Tier that tells how low a risk the customer is")] = None
+    currency: Annotated[_Given, Meta(description="Currency of the customer")] = None
+    balance: Annotated[_Given, Meta(description="Balance with the merchant, not with a bank")] = None
+    organizationNumber: Annotated[_Given, Meta(description="Organization number of a business")] = None
+    externalTier: Annotated[_Given, Meta(description="Rank of the customer with the merchant")] = None
+    personId: Annotated[_Given, Meta(description="Identity of the customer across banks")] = None
     customData: Annotated[
-        dict[str, object] | UnsetType, Meta(description="Custom data of the merchant, any JSON object")
-    ] = UNSET
-    driverLicense: DriverLicense | UnsetType = UNSET
-    nationalId: Annotated[_Given, Meta(description="National id of the customer")] = UNSET
+        dict[str, object] | None, Meta(description="Custom data of the merchant, any JSON object")
+    ] = None
+    driverLicense: DriverLicense | None = None
+    nationalId: Annotated[_Given, Meta(description="National id of the customer")] = None
 
 
 class CustomerAnswer(msgspec.Struct):
@@ -136,40 +132,38 @@ def shown(customer: Customer, merchant_id: str, clear: frozenset[str]) -> Custom
     """Return the customer as this room shows it, the guarded fields ``clear`` in clear; absent is omitted."""
     p = customer.particulars
     view = CustomerView(
-        name=_given(p.shown_full_name),
-        taxId=_guarded(customer, "tax_id", clear),
-        address=UNSET
-        if p.address is None
-        else Address(
-            country=_given(p.address.country),
-            address1=_given(p.address.line1),
-            address2=_given(p.address.line2),
-            city=_given(p.address.city),
-            state=_given(p.address.region),
-            zip=_given(p.address.postal_code),
-        ),
-        phone=_given(p.phone),
-        email=_given(p.email),
-        dateOfBirth=_given(p.date_of_birth),
+        name=p.shown_full_name,
+        phone=p.phone,
+        email=p.email,
+        dateOfBirth=p.date_of_birth,
         createdAt=milliseconds(customer.created_at),
         updatedAt=milliseconds(customer.updated_at),
         customerId=customer.customer_number,
-        externalId=_given(p.external_id),
+        externalId=p.external_id,
         merchantId=merchant_id,
-        enrollDate=UNSET if p.enroll_date is None else p.enroll_date,
-        vip=_given(p.vip),
-        currency=_given(p.currency),
-        balance=_given(p.balance),
-        organizationNumber=_given(p.organization_number),
-        externalTier=_given(p.external_tier),
-        personId=_guarded(customer, "person_id", clear),
-        customData=UNSET if p.custom_data is None else p.custom_data,
-        nationalId=_guarded(customer, "national_id", clear),
+        enrollDate=p.enroll_date,
+        vip=p.vip,
+        currency=p.currency,
+        balance=p.balance,
+        organizationNumber=p.organization_number,
+        externalTier=p.external_tier,
+        customData=p.custom_data,
     )
-    if customer.masks.license_number is not None or p.license_region is not None:
-        view.driverLicense = DriverLicense(
-            number=_guarded(customer, "license_number", clear), state=_given(p.license_region)
+    address = p.address
+    if address is not None:
+        view.address = Address(
+            address.country, address.line1, address.line2, address.city, address.region, address.postal_code
         )
+    masks = customer.masks
+    if masks != NOTHING_GUARDED:
+        guarded = customer.guarded or masks
+        view.taxId = (guarded if "tax_id" in clear else masks).tax_id
+        view.nationalId = (guarded if "national_id" in clear else masks).national_id
+        view.personId = (guarded if "person_id" in clear else masks).person_id
+    if masks.license_number is not None or p.license_region is not None:
+        guarded = customer.guarded or masks
+        number = (guarded if "license_number" in clear else masks).license_number
+        view.driverLicense = DriverLicense(number, p.license_region)
     return view
 
 
@@ -182,22 +176,13 @@ def milliseconds(instant: datetime) -> int:
     return (instant - _EPOCH) // _MILLISECOND
 
 
-def _given(value: str | None) -> str | UnsetType:
-    return UNSET if value is None else value
-
-
-def _guarded(customer: Customer, field: str, clear: frozenset[str]) -> str | UnsetType:
-    source = customer.guarded if field in clear and customer.guarded is not None else customer.masks
-    return _given(getattr(source, field))
-
-
 class Named:
     """How a body names the customer it is about: by number, by external id, or not at all."""
 
     def __init__(self, body: Mapping[str, object]) -> None:
         fields = Fields(body, "customer")
-        number = fields.text("customerId", max_length=TEXT_MAX)
-        external_id = fields.text("externalId", max_length=EXTERNAL_ID_MAX, min_length=1)
+        number = fields.text("customerId", Limits(TEXT_MAX))
+        external_id = fields.text("externalId", _TEXTS["externalId"][1])
         fields.check()
         self.number = number or None
         self.external_id = external_id or None
@@ -215,62 +200,68 @@ def revision(body: Mapping[str, object], masking: Masking, disclosure: Disclosur
     return revised
 
 
+# The text members that need nothing but their limits, and the fields of the domain they set.
+_TEXTS = {
+    "name": ("full_name", Limits(FULL_NAME_MAX, min_length=1, clean=True)),
+    "phone": ("phone", Limits(PHONE_MAX)),
+    "email": ("email", Limits(EMAIL_MAX, min_length=1)),
+    "dateOfBirth": ("date_of_birth", Limits(TEXT_MAX)),
+    "externalId": ("external_id", Limits(EXTERNAL_ID_MAX, min_length=1)),
+    "vip": ("vip", Limits(TEXT_MAX, integer=True)),
+    "currency": ("currency", Limits(TEXT_MAX)),
+    "balance": ("balance", Limits(TEXT_MAX)),
+    "organizationNumber": ("organization_number", Limits(TEXT_MAX)),
+    "externalTier": ("external_tier", Limits(TEXT_MAX)),
+}
+_ADDRESS_TEXTS = {
+    "country": ("country", Limits(TEXT_MAX, min_length=2, clean=True)),
+    "address1": ("line1", Limits(ADDRESS_LINE_MAX, min_length=1, clean=True)),
+    "address2": ("line2", Limits(ADDRESS_LINE_MAX, clean=True)),
+    "city": ("city", Limits(CITY_MAX, min_length=1, clean=True)),
+    "state": ("region", Limits(REGION_MAX, min_length=2, clean=True)),
+    "zip": ("postal_code", Limits(POSTAL_CODE_MAX, min_length=5, clean=True)),
+}
+_GUARDED_TEXTS = ("taxId", "nationalId", "personId")
+_GUARDED_LIMITS = Limits(TEXT_MAX, integer=True)
+_STATE_LIMITS = Limits(TEXT_MAX, clean=True)
+
+
 def _patch(
     body: Mapping[str, object], view: Mapping[str, object], current: Customer | None, masking: Masking
 ) -> CustomerPatch:
     fields = Fields(body, "customer")
-    if current is None:
-        for name in _REQUIRED:
-            if body.get(name) is None:
-                fields.fault(name, "required")
-    kept = {"nullable": False} if current is not None else {}
-    patch = CustomerPatch(
-        full_name=fields.text("name", min_length=1, max_length=FULL_NAME_MAX, clean=True, **kept),
-        phone=fields.text("phone", max_length=PHONE_MAX, **kept),
-        email=fields.text("email", min_length=1, max_length=EMAIL_MAX, **kept),
-        address=_address_patch(fields, view, **kept),
-        tax_id=_guarded_text(fields, "taxId", "tax_id", current, always_masked=True, integer=True),
-        date_of_birth=fields.text("dateOfBirth", max_length=TEXT_MAX),
-        external_id=fields.text("externalId", min_length=1, max_length=EXTERNAL_ID_MAX),
-        enroll_date=fields.integer("enrollDate"),
-        vip=fields.text("vip", max_length=TEXT_MAX, integer=True),
-        currency=fields.text("currency", max_length=TEXT_MAX),
-        balance=fields.text("balance", max_length=TEXT_MAX),
-        organization_number=fields.text("organizationNumber", max_length=TEXT_MAX),
-        external_tier=fields.text("externalTier", max_length=TEXT_MAX),
-        person_id=_guarded_text(
-            fields, "personId", "person_id", current, always_masked="person_id" in masking.masked
-        ),
-        national_id=_guarded_text(
-            fields, "nationalId", "national_id", current, always_masked="national_id" in masking.masked
-        ),
-        custom_data=_custom_data(fields, current),
-        **_license_patch(fields, view, current, always_masked="license_number" in masking.masked),
-    )
+    for name in _REQUIRED:
+        if current is None and body.get(name) is None:
+            fields.fault(name, "required")
+        elif name in body and body[name] is None:
+            fields.fault(name, "not_null")
+    changes: dict[str, Any] = fields.texts(_TEXTS)
+    for name in _GUARDED_TEXTS:
+        if name in body:
+            changes[GUARDED_MEMBERS[name]] = _guarded_text(
+                fields, name, GUARDED_MEMBERS[name], current, masking
+            )
+    if body.get("address") is not None:
+        changes["address"] = _address_patch(fields, view)
+    if "enrollDate" in body:
+        changes["enroll_date"] = fields.integer("enrollDate")
+    if "customData" in body:
+        changes["custom_data"] = _custom_data(fields, current)
+    if "driverLicense" in body:
+        changes.update(_license_patch(fields, view, current, masking))
     fields.check()
-    return patch
+    return CustomerPatch(**changes)
 
 
-def _address_patch(
-    fields: Fields, view: Mapping[str, object], *, nullable: bool = True
-) -> AddressPatch | UnsetType | None:
-    members = fields.members("address", nullable=nullable)
-    if members is None:
-        return UNSET  # on create: already noted as required
-    if members is UNSET:
+def _address_patch(fields: Fields, view: Mapping[str, object]) -> AddressPatch | UnsetType:
+    members = fields.members("address")
+    if not isinstance(members, dict):
         return UNSET
     address = fields.inside("address", members)
-    patch = AddressPatch(
-        line1=address.text("address1", min_length=1, max_length=ADDRESS_LINE_MAX, clean=True),
-        line2=address.text("address2", max_length=ADDRESS_LINE_MAX, clean=True),
-        city=address.text("city", min_length=1, max_length=CITY_MAX, clean=True),
-        region=address.text("state", min_length=2, max_length=REGION_MAX, clean=True),
-        postal_code=address.text("zip", min_length=5, max_length=POSTAL_CODE_MAX, clean=True),
-        country=address.text("country", min_length=2, max_length=TEXT_MAX, clean=True),
-    )
+    changes = address.texts(_ADDRESS_TEXTS)
     if _after(view.get("address"), members, "country") is None:
         address.fault("country", "required")
-    return patch
+    return AddressPatch(**changes)
 
 
 def _after(view: object, members: Mapping[str, object], name: str) -> object:
@@ -281,37 +272,27 @@ def _after(view: object, members: Mapping[str, object], name: str) -> object:
 
 
 def _license_patch(
-    fields: Fields, view: Mapping[str, object], current: Customer | None, *, always_masked: bool
+    fields: Fields, view: Mapping[str, object], current: Customer | None, masking: Masking
 ) -> dict[str, Text]:
     members = fields.members("driverLicense")
-    if members is UNSET:
-        return {}
     if members is None:
         return {"license_number": None, "license_region": None}
+    if not isinstance(members, dict):
+        return {}
     inside = fields.inside("driverLicense", members)
     for name in ("number", "state"):
         if _after(view.get("driverLicense"), members, name) is None:
             inside.fault(name, "required")
     return {
-        "license_number": _guarded_text(
-            inside, "number", "license_number", current, always_masked=always_masked
-        ),
-        "license_region": inside.text("state", max_length=TEXT_MAX, clean=True),
+        "license_number": _guarded_text(inside, "number", "license_number", current, masking),
+        "license_region": inside.text("state", _STATE_LIMITS),
     }
 
 
-def _guarded_text(
-    fields: Fields,
-    name: str,
-    field: str,
-    current: Customer | None,
-    *,
-    always_masked: bool,
-    integer: bool = False,
-) -> Text:
+def _guarded_text(fields: Fields, name: str, field: str, current: Customer | None, masking: Masking) -> Text:
     """Return a guarded member; the stored value's mask means unchanged, another is a fault (T22)."""
-    value = fields.text(name, max_length=TEXT_MAX, integer=integer)
-    if isinstance(value, str) and MASK in value and always_masked:
+    value = fields.text(name, _GUARDED_LIMITS)
+    if isinstance(value, str) and MASK in value and field in masking.masked:
         if current is None or value != getattr(current.masks, field):
             fields.fault(name, "mask")
         return UNSET

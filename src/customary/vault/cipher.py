@@ -8,6 +8,7 @@ Two forms, both AES-256-GCM-SIV (RFC 8452) with a random nonce and a first byte 
 It must never know what it seals: no customer, no tenant, no row. Those come in as associated data.
 """
 
+import hmac
 import os
 from collections import OrderedDict
 from hmac import compare_digest
@@ -16,8 +17,6 @@ from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
-from cryptography.hazmat.primitives.hashes import SHA512
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from customary.domain.errors import CustomaryError
 
@@ -37,7 +36,6 @@ _NONCE_END = _HEADER_BYTES + _NONCE_BYTES
 _COMMITMENT_END = _NONCE_END + _COMMITMENT_BYTES
 _ENVELOPE_HEADER = bytes((SUITE, CUSTOMER_KEY_VERSION))
 _CUSTOMER_KEY_LABEL = b"customary customer key v1"
-_SHA512 = SHA512()
 
 
 class SealBroken(CustomaryError):
@@ -99,8 +97,9 @@ class CustomerKey:
     __slots__ = ("_aead", "_commitment")
 
     def __init__(self, key: bytes) -> None:
-        # HKDF-Expand (RFC 5869 section 2.3); Extract is for keys that are not uniformly random, and this is.
-        expanded = HKDFExpand(_SHA512, KEY_BYTES + _COMMITMENT_BYTES, _CUSTOMER_KEY_LABEL).derive(key)
+        # HKDF-Expand (RFC 5869 section 2.3) of just one block, so one HMAC: a third of the library's time.
+        # Extract is for keys that are not uniformly random, and this is.
+        expanded = hmac.digest(key, _CUSTOMER_KEY_LABEL + b"\x01", "sha512")
         self._aead = AESGCMSIV(expanded[:KEY_BYTES])
         self._commitment = expanded[KEY_BYTES:]
 
