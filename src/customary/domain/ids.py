@@ -15,6 +15,7 @@ CUSTOMER_ID_LENGTH = 12  # log2(58 ** 12) is 70.3 bits
 
 _CUSTOMER_ID = re.compile(f"[{BASE58}]{{{CUSTOMER_ID_LENGTH}}}", re.ASCII)
 _CUSTOMER_NUMBER = re.compile(r"[1-9][0-9]{9,14}", re.ASCII)
+_GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}", re.ASCII)  # int() takes more
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
 
 # 232 is the largest multiple of 58 in a byte: the rest is thrown away, so that every character is as likely.
@@ -116,8 +117,10 @@ def customer_id_of(spelling: str) -> CustomerID | None:
     try:
         if len(spelling) == 22:
             guid = uuid.UUID(bytes_le=base64.b64decode(spelling + "==", altchars=b"-_", validate=True))
-        else:
+        elif _GUID.fullmatch(spelling):
             guid = uuid.UUID(spelling)
+        else:
+            return None
     except (ValueError, binascii.Error):
         return None
     number = (guid.int >> 64 & 0xFFF) << 62 | guid.int & _LOW_BITS
