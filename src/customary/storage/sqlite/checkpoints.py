@@ -75,10 +75,10 @@ class Checkpointer:
         return apsw.SQLITE_OK
 
     def _run(self) -> None:
-        while not self._closing:
+        while not (self._closing or self._failures.lethal):
             self._wake.wait(INTERVAL_SECONDS)
             self._wake.clear()
-            if self._restart.is_set():
+            if self._closing or self._failures.lethal or self._restart.is_set():
                 continue
             for schema in SCHEMAS:
                 self._move(schema)

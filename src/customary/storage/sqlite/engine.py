@@ -12,6 +12,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ from customary.domain.errors import Unavailable
 from customary.storage.sqlite import files
 from customary.storage.sqlite.batches import Batches
 from customary.storage.sqlite.checkpoints import SCHEMAS, Checkpointer
-from customary.storage.sqlite.failures import Failures
+from customary.storage.sqlite.failures import FAILURES, Failures
 from customary.storage.sqlite.registry import generation_of
 from customary.storage.sqlite.running import Runner
 
@@ -59,6 +60,8 @@ class SQLiteEngine:
                 self._lock = files.server_lock(folder)
             files.prepare(folder)
             self._writing = files.writing(folder)
+            if not serving:
+                self._writing.wal_autocheckpoint(files.WAL_PAGES_OF_COMMANDS)
             self._reading = files.reading(folder)
             if serving:
                 self._checkpointer = Checkpointer(lambda: files.writing(folder), self._failures)
@@ -82,6 +85,7 @@ class SQLiteEngine:
         )
         self._scanner = ThreadPoolExecutor(1, thread_name_prefix="customary-scan")
         self._scanning: Connection | None = None
+        self._closed = False
 
     # ── The port ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -137,22 +141,34 @@ class SQLiteEngine:
 
     def close(self) -> None:
         """End the threads, move the whole WAL into the databases, and let another server serve the folder."""
+        if self._closed:
+            return
+        self._closed = True
         self._batches.close()
         self._scanner.shutdown(wait=True)
         if self._checkpointer is not None:
             self._checkpointer.close()
-        if self._scanning is not None:
-            self._scanning.close()
-        self._reading.close()
-        if self._checkpointer is not None and not self._failures.lethal:
-            for schema in SCHEMAS:
-                try:
-                    self._writing.wal_checkpoint(schema, apsw.SQLITE_CHECKPOINT_TRUNCATE)
-                except (apsw.BusyError, apsw.FullError):
-                    # Another process reads, or there is no space: the WAL is as good and is found again.
-                    continue
-        self._writing.close()
+        intact = not self._failures.lethal and (self._checkpointer is None or self._truncate_wal())
+        for connection in (self._scanning, self._reading, self._writing):
+            if connection is None:
+                continue
+            if not intact:
+                # The WAL is as good as the databases, and is found again; after an I/O error nothing more
+                # may be written, and the last connection would.
+                connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            with suppress(*FAILURES):
+                connection.close()
         self._unlock()
+
+    def _truncate_wal(self) -> bool:
+        """Move the whole WAL into the databases; return whether that went well."""
+        for schema in SCHEMAS:
+            try:
+                self._writing.wal_checkpoint(schema, apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            except FAILURES as failure:
+                self._failures.translated(failure, self._writing)
+                return False
+        return True
 
     def _scanned(self, job: Job[T]) -> T:
         if self._scanning is None:

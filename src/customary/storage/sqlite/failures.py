@@ -48,8 +48,9 @@ class Failures:
         if _is_full(failure, connection):
             return Unavailable(detail=f"{detail}: no space left", retry_after_seconds=5)
         if isinstance(failure, _LETHAL):
+            first = not self.lethal
             self.lethal = detail
-            if self._fatal is not None:
+            if first and self._fatal is not None:
                 self._fatal(detail)
         if committing and not isinstance(failure, apsw.BusyError):
             return OutcomeUnknown(detail=detail)

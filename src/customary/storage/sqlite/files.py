@@ -31,6 +31,9 @@ SQLITE_VERSION_MIN: Final = (3, 51, 3)
 
 PAGE_BYTES: Final = 4096
 WAL_BYTES_KEPT: Final = 64 * 1024 * 1024
+WAL_PAGES_OF_COMMANDS: Final = 4000
+"""After how many pages a program without a checkpointer moves them: a long import must not fill the disk."""
+
 SETUP_SECONDS_MAX: Final = 10.0
 _CACHE_KIB: Final = {"writing": 16_384, "reading": 8_192, "scanning": 2_048}
 
