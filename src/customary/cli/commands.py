@@ -31,6 +31,11 @@ _COMMANDS = (
     ("tenant", "registry:tenant", "Make and list tenants: whose customers are kept apart."),
     ("merchant", "registry:merchant", "Make and list merchants: the businesses of a tenant."),
     ("key", "keys:key", "Make, list, rotate and revoke credentials."),
+    ("customers", "customers:customers", "List, show, import and export customers."),
+    ("audit", "audit:audit", "List the audit trail, and verify that nobody changed it."),
+    ("doctor", "doctor:doctor", "Check settings, keys, database, clock and disk, and say what to do."),
+    ("curl", "signing:curl", "Sign a request with a key of the data folder, send it, print the answer."),
+    ("completion", "completion:completion", "Print the completion script of a shell."),
 )
 for _place, (_name, _where, _help) in enumerate(_COMMANDS):
     app.command(f"customary.cli.{_where}", name=_name, help=_help, sort_key=_place)

@@ -53,7 +53,7 @@ def unavailable_by(error: OSError) -> Unavailable:
 def tell(error: CustomaryError, *, as_json: bool) -> int:
     """Say what was refused and what to do next on stderr, for programs on stdout; return the exit code."""
     step = _next_step(error)
-    lines = [f"{error.public.rstrip('.')}."]
+    lines = [error.public if error.public.endswith(("?", ".")) else f"{error.public}."]
     if isinstance(error, Invalid):
         lines += [f"  {violation.message or violation.field}" for violation in error.violations]
     if error.detail:

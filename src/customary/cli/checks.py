@@ -1,0 +1,247 @@
+"""What the doctor looks at, one check a function: each tells what it found and what to do about it.
+
+Nothing here changes the data folder, or makes one. No finding contains a secret or a customer's datum.
+"""
+
+import fcntl
+import os
+import shutil
+import stat
+from collections.abc import Generator, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from customary.app import credentials
+from customary.app.ports import BlockRow, ReadBlocks
+from customary.cli.frame import instant_text
+from customary.cli.started import data_option, program
+from customary.config import Settings
+from customary.domain.errors import CustomaryError
+
+if TYPE_CHECKING:
+    from customary.bootstrap.house import House
+
+State = Literal["fine", "advice", "problem"]
+
+DISK_BYTES_MIN = 100 << 20
+DISK_BYTES_ADVISED = 1 << 30
+EXPIRY_ADVISED = timedelta(days=14)
+CLOCK_BEHIND_MAX = timedelta(seconds=2)
+RELEASED_AT = datetime(2025, 1, 1, tzinfo=UTC)
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What one look found: ``advice`` can wait, a ``problem`` cannot; ``next`` says what to do."""
+
+    check: str
+    state: State
+    what: str
+    next: str = ""
+
+
+def examined(settings: Settings) -> Iterator[Finding]:
+    """Yield what all checks find, from the folder inwards; what cannot be looked at is not guessed at."""
+    yield from folder(settings)
+    if not (settings.data / "customary.db").exists():
+        yield Finding(
+            "database",
+            "problem",
+            "there is none in the data folder",
+            f"start the server once, it makes one: {program()} serve{data_option(settings)}",
+        )
+        return
+    for check in (root_key, files, disk, server, network, database):
+        yield from check(settings)
+
+
+def folder(settings: Settings) -> Iterator[Finding]:
+    """Look at the data folder itself."""
+    path = settings.data
+    try:
+        found = path.stat()
+    except OSError as error:
+        yield Finding(
+            "folder",
+            "problem",
+            f"{path}: {(error.strerror or '').lower()}",
+            "name the right one with --data or CUSTOMARY_DATA",
+        )
+        return
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        yield Finding(
+            "folder",
+            "problem",
+            f"{path} cannot be written",
+            f"run as its owner, user {found.st_uid}",
+        )
+    elif found.st_mode & _OTHERS:
+        yield Finding("folder", "problem", f"{path} is open to other users", f"chmod 700 {path}")
+    else:
+        yield Finding("folder", "fine", f"{path} is this user's alone")
+
+
+def root_key(settings: Settings) -> Iterator[Finding]:
+    """Look where the root key is and who may read it."""
+    if settings.root_key is not None:
+        yield Finding("root key", "fine", "given as a setting")
+        return
+    path = settings.root_key_file
+    if not path.exists():
+        yield Finding(
+            "root key",
+            "problem",
+            f"it is not at {path}, so the data are sealed",
+            "bring it back from where you keep it; there is no other way to open the data",
+        )
+        return
+    found = path.stat()
+    if found.st_mode & _OTHERS:
+        yield Finding("root key", "problem", f"{path} can be read by other users", f"chmod 600 {path}")
+    else:
+        yield Finding("root key", "fine", f"{path} is its owner's alone")
+    if path.parent.resolve() == settings.data.resolve():
+        yield Finding(
+            "root key",
+            "advice",
+            "it lies beside the data, so whoever copies the folder can open it",
+            "move it elsewhere, name it in CUSTOMARY_ROOT_KEY_PATH, and keep a copy apart from the backups",
+        )
+
+
+def files(settings: Settings) -> Iterator[Finding]:
+    """Look who may read the files of the data folder."""
+    open_ones = [
+        path
+        for path in sorted(settings.data.iterdir())
+        if path.is_file() and path != settings.root_key_file and path.stat().st_mode & _OTHERS
+    ]
+    if open_ones:
+        names = ", ".join(path.name for path in open_ones)
+        yield Finding(
+            "files",
+            "problem",
+            f"open to other users: {names}",
+            f"chmod 600 {settings.data}/*, and find out why",
+        )
+    else:
+        yield Finding("files", "fine", "all are their owner's alone")
+
+
+def disk(settings: Settings) -> Iterator[Finding]:
+    """Look how much room is left."""
+    free = shutil.disk_usage(settings.data).free
+    told = f"{free / (1 << 30):.1f} GiB free"
+    if free < DISK_BYTES_MIN:
+        yield Finding("disk", "problem", told, "make room: writes are refused when the disk is full")
+    elif free < DISK_BYTES_ADVISED:
+        yield Finding("disk", "advice", told, "make room soon")
+    else:
+        yield Finding("disk", "fine", told)
+
+
+def server(settings: Settings) -> Iterator[Finding]:
+    """Look whether a server serves this folder; either is fine, but it explains much."""
+    lock = settings.data / "server.lock"
+    running = False
+    if lock.exists():
+        with lock.open("rb") as file:
+            try:
+                # Shared, and let go at once: it must not keep a server that starts just now from its own.
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                running = True
+    yield Finding("server", "fine", "one serves this folder" if running else "none serves this folder")
+
+
+def network(settings: Settings) -> Iterator[Finding]:
+    """Look whether secrets could travel in clear."""
+    if settings.allow_clear_http and settings.host not in ("127.0.0.1", "::1", "localhost"):
+        yield Finding(
+            "network",
+            "advice",
+            "Basic credentials may be sent in clear over the network",
+            "put a TLS proxy before the server and unset allow_clear_http",
+        )
+    else:
+        yield Finding("network", "fine", "credentials stay on this machine, or the server refuses to start")
+
+
+def database(settings: Settings) -> Iterator[Finding]:
+    """Look whether the databases are sound and of this program's schema, then what is in them."""
+    from customary.cli.soundness import schema_steps_missing, unsound
+
+    broken = list(unsound(settings.data))
+    for told in broken:
+        yield Finding("database", "problem", told, "stop the server; restore both files from one backup")
+    if broken:
+        return
+    yield Finding("database", "fine", "both files pass SQLite's quick check")
+    missing = schema_steps_missing(settings.data)
+    if missing:  # opening the house would take them
+        yield Finding(
+            "schema",
+            "advice",
+            f"{missing} steps are not taken yet",
+            "make a backup; the next start of this version takes them",
+        )
+        return
+    yield Finding("schema", "fine", "of this version")
+    yield from _in_the_house(settings)
+
+
+def _in_the_house(settings: Settings) -> Iterator[Finding]:
+    from customary.bootstrap.house import House
+
+    try:
+        with House(settings, may_make=False) as house:
+            if house.vault is None:
+                return  # said already: there is no root key
+            yield Finding("root key", "fine", "it is the one under which the data are sealed")
+            yield from clock(house)
+            yield from keys(house)
+    except CustomaryError as error:
+        yield Finding("root key", "problem", error.public, "bring back the key that the folder was made with")
+
+
+def clock(house: "House") -> Iterator[Finding]:
+    """Look whether the clock is where the store has left it: signatures and instants go by it."""
+    now = house.dice.now()
+    latest = house.engine.read_now(_latest_instant)
+    if now < RELEASED_AT or (latest is not None and now + CLOCK_BEHIND_MAX < latest):
+        yield Finding("clock", "problem", "it is behind what is stored", "set it, and let NTP keep it right")
+    else:
+        yield Finding("clock", "fine", now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+def keys(house: "House") -> Iterator[Finding]:
+    """Look whether anybody can use the server, and whose key ends soon."""
+    option = data_option(house.settings)
+    if not house.engine.read_now(credentials.list_tenants):
+        yield Finding(
+            "tenants", "advice", "there is none yet", f"{program()} tenant create 'Acme Group'{option}"
+        )
+        return
+    now = house.dice.now()
+    usable = [key for key in house.engine.read_now(credentials.list_keys) if key.usable_at(now)]
+    ending = [key for key in usable if key.expires_at is not None and key.expires_at < now + EXPIRY_ADVISED]
+    for key in ending:
+        yield Finding(
+            "keys",
+            "advice",
+            f"{key.key_id} works until {instant_text(key.expires_at)}",
+            f"make another in time: {program()} key create --tenant {key.tenant_id}"
+            f" --scheme {key.scheme.value}{option}",
+        )
+    if not ending:
+        yield Finding("keys", "fine", f"{len(usable)} usable, none ends within {EXPIRY_ADVISED.days} days")
+
+
+def _latest_instant() -> Generator[Any, Any, datetime | None]:
+    """Return the latest instant that the store knows of, among those that are quick to find."""
+    heads: list[BlockRow] = yield ReadBlocks()
+    known = yield from credentials.list_keys()
+    instants = [head.at for head in heads] + [key.last_used_at or key.created_at for key in known]
+    return max(instants, default=None)

@@ -1,0 +1,217 @@
+"""The command that reads customers from a file, a line each, in either vendor's form.
+
+Lines are read one by one and stored in batches of one commit each, so that memory stays small. Running the
+same file again changes nothing: a line is recognised by its ids, or by being what a customer of that e-mail
+address already is. Refusals name line, field and rule, never a value.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
+
+import msgspec
+from cyclopts import Parameter
+
+from customary.app import customers
+from customary.app.customers import Disclosure
+from customary.app.requests import UseCase
+from customary.cli.chosen import Chosen, choose
+from customary.cli.frame import AsJson, Data, open_house, print_json
+from customary.cli.lines import Refused, Stated, Told, imported, stated
+from customary.cli.refusals import DONE, REFUSED, WrongUsage
+from customary.cli.registry import TenantOption
+from customary.domain.access import Permission, Principal
+from customary.domain.errors import Conflict, NotFound
+from customary.trustly import wire as trustly
+
+if TYPE_CHECKING:
+    from customary.bootstrap.house import House
+
+BATCH = 200
+LINE_BYTES_MAX = 65_536
+REFUSALS_KEPT = 1_000
+
+Form = Literal["auto", "trustly", "trustist"]
+
+
+class Report(msgspec.Struct, rename="camel"):
+    """What became of the lines; of the refusals the first thousand are kept."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    refused: int = 0
+    refusals: list[Refused] = []
+
+    def note(self, told: Told | Refused) -> None:
+        """Count one line."""
+        if isinstance(told, Refused):
+            self.refused += 1
+            if len(self.refusals) < REFUSALS_KEPT:
+                self.refusals.append(told)
+        else:
+            setattr(self, told.outcome, getattr(self, told.outcome) + 1)
+
+
+def import_customers(
+    file: Annotated[Path, Parameter(name="FILE", help="NDJSON file, an object a line; - for stdin.")],
+    /,
+    *,
+    tenant_id: TenantOption = None,
+    merchant_id: Annotated[
+        str | None,
+        Parameter(
+            name="--merchant",
+            help="Id of the merchant that gets them; if not given, the one a line names, or the first one.",
+        ),
+    ] = None,
+    form: Annotated[
+        Form, Parameter(name="--format", help="Whose form the lines have; auto judges each by its members.")
+    ] = "auto",
+    data: Data = None,
+    as_json: AsJson = False,
+) -> int:
+    """Create and change customers from a file; the same file may be imported again.
+
+    A customer is recognised by its id or externalId; a line that has none of them is matched by e-mail
+    address with a customer that says the same already, else it is a new one. Exits 1 if any line was refused.
+
+    Example: customary customers import customers.ndjson
+    Example: customary customers import more.ndjson --merchant 1000000001 --format trustly
+    """
+    with open_house(data) as house, _opened(file) as stream:
+        chosen = choose(house, tenant_id, merchant_id)
+        report = Report()
+        with _progress(stream) as advance:
+            for batch in _batches(stream, advance):
+                for told in _stored(house, chosen, batch, form):
+                    report.note(told)
+                    if isinstance(told, Refused) and not as_json:
+                        print(told, file=sys.stderr)
+    if as_json:
+        print_json(report)
+    else:
+        print(
+            f"{report.created} created, {report.updated} updated, {report.unchanged} unchanged,"
+            f" {report.refused} refused"
+        )
+    return REFUSED if report.refused else DONE
+
+
+# ── Reading ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[BinaryIO]:
+    if str(file) == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        stream = file.open("rb")
+    except OSError as error:
+        raise WrongUsage(f"The file cannot be read: {error.strerror}") from None
+    with stream:
+        yield stream
+
+
+def _batches(stream: BinaryIO, advance: Callable[[int], None]) -> Iterator[list[tuple[int, bytes]]]:
+    """Yield numbered lines in batches, without blank ones; of one that is too long the start is kept."""
+    batch: list[tuple[int, bytes]] = []
+    number = 0
+    while line := stream.readline(LINE_BYTES_MAX + 2):
+        number += 1
+        read = len(line)
+        rest = line
+        while not rest.endswith(b"\n") and (rest := stream.readline(LINE_BYTES_MAX)):
+            read += len(rest)
+        advance(read)
+        if line.strip():
+            batch.append((number, line.rstrip(b"\r\n")))
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+@contextmanager
+def _progress(stream: BinaryIO) -> Iterator[Callable[[int], None]]:
+    """Show a bar on a terminal while a file of known length is read."""
+    if not sys.stderr.isatty() or stream is sys.stdin.buffer:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("importing"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        size = stream.seek(0, 2)
+        stream.seek(0)
+        task = progress.add_task("importing", total=size)
+        yield partial(progress.advance, task)
+
+
+# ── Storing ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _stored(
+    house: "House", chosen: Chosen, batch: list[tuple[int, bytes]], form: Form
+) -> Iterator[Told | Refused]:
+    """Store a batch, the lines of one merchant in one commit; if one breaks it as a whole, line by line."""
+    masking = trustly.Masking(frozenset(house.settings.trustly_masked_fields))
+    lines: list[Stated] = []
+    for number, content in batch:
+        line = stated(number, content, form)
+        if isinstance(line, Refused):
+            yield line
+        else:
+            lines.append(line)
+    for merchant_id, group in groupby(lines, lambda line: line.merchant_id):
+        principal = _principal(chosen, merchant_id)
+        use_cases: list[partial[UseCase[Told | Refused]]] = []
+        for line in group:
+            is_known = _is_known(house, principal, line)
+            today = house.dice.now().date()
+            use_cases.append(partial(imported, principal, line, masking, today, is_known=is_known))
+        try:
+            yield from house.performer.perform_now(principal, [*use_cases])
+        except Conflict:  # an external id that was taken meanwhile: all of the commit was undone
+            yield from _one_by_one(house, principal, use_cases)
+
+
+def _one_by_one(
+    house: "House", principal: Principal, use_cases: "list[partial[UseCase[Told | Refused]]]"
+) -> Iterator[Told | Refused]:
+    for use_case in use_cases:
+        try:
+            yield from house.performer.perform_now(principal, [use_case])
+        except Conflict as conflict:
+            yield Refused.by(use_case.args[1].line, conflict)
+
+
+def _principal(chosen: Chosen, merchant_id: str | None) -> Principal:
+    """Return the operator for a line: of the merchant that was chosen, or that the line names, or of all."""
+    named = next((one for one in chosen.merchants if one.merchant_id == merchant_id), None)
+    return chosen.operator(
+        Permission.CREATE_CUSTOMER,
+        Permission.UPDATE_CUSTOMER,
+        Permission.READ_CUSTOMERS,
+        merchant=chosen.merchant or named,
+    )
+
+
+def _is_known(house: "House", principal: Principal, line: Stated) -> bool:
+    """Return whether there is a customer of the id that the line states: only a use case's end can tell."""
+    if line.customer_id is None:
+        return False
+    try:
+        house.performer.read_now(
+            principal, partial(customers.fetch, principal, line.customer_id, Disclosure())
+        )
+    except NotFound:
+        return False
+    return True
