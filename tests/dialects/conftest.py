@@ -1,10 +1,12 @@
-"""Keys of the Trustist dialect as fixtures: those that tests share, and those that stand alone."""
+"""Keys of the Trustist dialect as fixtures, shared and standing alone, and both faces of one tenant."""
 
 from collections.abc import Callable
 
 import pytest
 
+from dialects.faces import Faces
 from dialects.signing import PERSON, Signer, new_signer
+from merchant import UNMASKED, shop
 from serving import Server, Tenancy, make_tenancy
 
 
@@ -43,3 +45,9 @@ def customer_id(key: Signer) -> str:
     """A customer that no other test knows."""
     created: str = key.call("POST", "/v1/customers", PERSON).json["id"]
     return created
+
+
+@pytest.fixture(scope="session")
+def faces(tenancy: Tenancy) -> Faces:
+    """Both faces of the tenant that all tests of a worker share."""
+    return Faces(shop(tenancy, *UNMASKED), new_signer(tenancy))
