@@ -94,6 +94,7 @@ def test_an_empty_patch_changes_nothing(known: Known) -> None:
 
 
 @given(records, patches(*FIELDS))
+@example(_after(EMPTY, CustomerPatch(given_name="")), CustomerPatch(full_name=None, family_name="Ann"))
 @example(_after(EMPTY), CustomerPatch(full_name="Ann Li", given_name="Bo"))
 @example(_after(EMPTY), CustomerPatch(full_name="Smith, Ann", given_name=None))
 @settings(max_examples=300)
@@ -176,6 +177,7 @@ def test_given_and_family_name_are_shown_as_they_were_given(
 
 
 @given(st.lists(patches(*NAME_FIELDS), min_size=1, max_size=4))
+@example([CustomerPatch(given_name="Ann"), CustomerPatch(full_name="Ben Ort")])
 def test_a_name_is_kept_in_one_form_only(made: list[CustomerPatch]) -> None:
     """Two stored forms could disagree."""
     known = _after(EMPTY, *made)
