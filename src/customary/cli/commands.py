@@ -11,6 +11,10 @@ from cyclopts import App, CycloptsError, Parameter
 
 from customary import __version__
 from customary.cli import refusals
+from customary.cli.completion import completion
+from customary.cli.doctor import doctor
+from customary.cli.serving import serve
+from customary.cli.signing import curl
 from customary.domain.errors import CustomaryError
 
 _HELP = """The customer APIs of Trustly and Trustist over one sealed record, from a single file.
@@ -26,19 +30,22 @@ app = App(
     help_epilogue="Exit codes: 0 done, 1 refused, 2 wrong usage, 3 unavailable. COMMAND --help has examples.",
 )
 
-_COMMANDS = (
-    ("serve", "serving:serve", "Serve both APIs until Ctrl-C or SIGTERM."),
-    ("tenant", "registry:tenant", "Make and list tenants: whose customers are kept apart."),
-    ("merchant", "registry:merchant", "Make and list merchants: the businesses of a tenant."),
-    ("key", "keys:key", "Make, list, rotate and revoke credentials."),
-    ("customers", "customers:customers", "List, show, import and export customers."),
-    ("audit", "audit:audit", "List the audit trail, and verify that nobody changed it."),
-    ("doctor", "doctor:doctor", "Check settings, keys, database, clock and disk, and say what to do."),
-    ("curl", "signing:curl", "Sign a request with a key of the data folder, send it, print the answer."),
-    ("completion", "completion:completion", "Print the completion script of a shell."),
-)
-for _place, (_name, _where, _help) in enumerate(_COMMANDS):
-    app.command(f"customary.cli.{_where}", name=_name, help=_help, sort_key=_place)
+# Groups load use cases and wires, so they are imported when one of their commands is called; their own help
+# is repeated here. Single commands import what they need themselves, and are as light as their options.
+_PLACES = ("serve", "tenant", "merchant", "key", "customers", "audit", "doctor", "curl", "completion")
+_GROUPS = {
+    "tenant": ("registry", "Make and list tenants: whose customers are kept apart."),
+    "merchant": ("registry", "Make and list merchants: the businesses of a tenant."),
+    "key": ("keys", "Make, list, rotate and revoke credentials."),
+    "customers": ("customers", "List, show, import and export customers."),
+    "audit": ("audit", "List the audit trail, and verify that nobody changed it."),
+}
+for _name, (_module, _help) in _GROUPS.items():
+    _place = _PLACES.index(_name)
+    app.command(f"customary.cli.{_module}:{_name}", name=_name, help=_help, sort_key=_place)
+for _command in (serve, doctor, curl, completion):
+    app.command(_command, sort_key=_PLACES.index(_command.__name__))
+app.register_install_completion_command(help="Put the completion script of your shell in place.", sort_key=99)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -9,12 +9,12 @@ from cyclopts import Parameter
 def completion(
     shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(name="SHELL", help="bash, zsh or fish.")], /
 ) -> None:
-    """Print the completion script of a shell; each line of help says where it belongs.
+    """Print the completion script of a shell.
 
-    bash: customary completion bash > ~/.local/share/bash-completion/completions/customary
-    zsh: customary completion zsh > ~/.zsh/completions/_customary
-    fish: customary completion fish > ~/.config/fish/completions/customary.fish
-    Or let it be put in place: customary --install-completion
+    Example: customary completion bash > ~/.local/share/bash-completion/completions/customary
+    Example: customary completion zsh > ~/.zsh/completions/_customary
+    Example: customary completion fish > ~/.config/fish/completions/customary.fish
+    Or have it put in place: customary --install-completion
     """
     from customary.cli.commands import app
 

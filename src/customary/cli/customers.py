@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from customary.app import customers as use_cases
-from customary.app.customers import ALL, Disclosure
-from customary.app.requests import ListPage, Page, UseCase
+from customary.app.customers import ALL
+from customary.app.requests import UseCase
 from customary.cli.chosen import Chosen, choose, choose_each
+from customary.cli.exporting import export_customers
 from customary.cli.faces import Face, view
 from customary.cli.frame import (
     AsJson,
@@ -21,6 +22,8 @@ from customary.cli.frame import (
     print_json,
     print_table,
 )
+from customary.cli.importing import import_customers
+from customary.cli.pages import PAGE_SIZE, MerchantOption, Unmasked, disclosure_for, read_page
 from customary.cli.refusals import WrongUsage
 from customary.cli.registry import TenantOption
 from customary.domain.access import Permission, Principal
@@ -32,17 +35,9 @@ if TYPE_CHECKING:
     from customary.bootstrap.house import House
 
 customers = App(name="customers", help="List, show, import and export customers.")
-customers.command("customary.cli.importing:import_customers", name="import", sort_key=3)
-customers.command("customary.cli.exporting:export_customers", name="export", sort_key=4)
+customers.command(import_customers, name="import", sort_key=3)
+customers.command(export_customers, name="export", sort_key=4)
 
-PAGE_SIZE = 200
-MerchantOption = Annotated[
-    str | None, Parameter(name="--merchant", help="Only customers of the merchant of that id.")
-]
-Unmasked = Annotated[
-    bool,
-    Parameter(name="--unmasked", help="Show tax ids and the like in clear; the audit trail tells of it."),
-]
 FaceOption = Annotated[
     Face | None, Parameter(name="--face", help="Print in this vendor's form instead of our own.")
 ]
@@ -126,24 +121,6 @@ def show_customer(
 
 
 _LIMIT_MAX = 100_000
-
-
-def disclosure_for(*, unmasked: bool) -> Disclosure:
-    """Return what is opened: nothing guarded, or all of it with a leaf for each customer that has any."""
-    return Disclosure(clear=ALL, audited=ALL) if unmasked else Disclosure()
-
-
-def read_page(
-    house: "House", chosen: Chosen, offset: int, limit: int, *, unmasked: bool, newest_first: bool = False
-) -> Page:
-    """Return a page of customers; to see guarded fields is a deed, so it is written before it is shown."""
-    principal = chosen.operator(Permission.READ_CUSTOMERS)
-    disclosure = disclosure_for(unmasked=unmasked)
-    asked = ListPage(newest_first=newest_first, offset=offset, limit=limit, clear=disclosure.clear)
-    listed = partial(use_cases.list_page, principal, asked, disclosure)
-    if unmasked:
-        return house.performer.perform_now(principal, [listed])[0]
-    return house.performer.read_now(principal, listed)
 
 
 def _find(house: "House", chosen: Chosen, spelling: str, *, unmasked: bool) -> Customer | None:

@@ -3,20 +3,24 @@
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from customary.cli.checks import Finding, examined
 from customary.cli.frame import AsJson, Data, harmless, print_json, settings_for
 from customary.cli.refusals import DONE, REFUSED
 from customary.config import ConfigurationError
+
+if TYPE_CHECKING:
+    from customary.cli.checks import Finding
 
 _SIGNS = {"fine": "ok  ", "advice": "note", "problem": "BAD "}
 _COLOURS = {"fine": "32", "advice": "33", "problem": "31"}
 
 
 def doctor(*, data: Data = None, as_json: AsJson = False) -> int:
-    """Check settings, keys, files, database, clock and disk; exits 1 if there is something to act on.
+    """Check settings, keys, files, database, clock and disk, and say what to do.
 
-    A note can wait, and does not change the exit code. Nothing is changed.
+    Exits 1 if there is something to act on; a note can wait, and does not change
+    the exit code. Nothing in the data folder is changed.
 
     Example: customary doctor
     Example: customary doctor --data /var/lib/customary --json
@@ -30,7 +34,9 @@ def doctor(*, data: Data = None, as_json: AsJson = False) -> int:
     return REFUSED if problems else DONE
 
 
-def _findings(data: Path | None) -> list[Finding]:
+def _findings(data: Path | None) -> "list[Finding]":
+    from customary.cli.checks import Finding, examined  # they load the house, which asking for help must not
+
     try:
         settings = settings_for(data)
     except ConfigurationError as error:
@@ -38,7 +44,7 @@ def _findings(data: Path | None) -> list[Finding]:
     return [Finding("settings", "fine", "all can be read"), *examined(settings)]
 
 
-def _print(findings: list[Finding]) -> None:
+def _print(findings: "list[Finding]") -> None:
     width = max(len(finding.check) for finding in findings)
     for finding in findings:
         sign = _SIGNS[finding.state]

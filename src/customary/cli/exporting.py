@@ -20,9 +20,9 @@ from customary.app.performing import instant_text
 from customary.app.ports import LeafRow, Write
 from customary.app.requests import ListPage
 from customary.cli.chosen import Chosen, choose
-from customary.cli.customers import PAGE_SIZE, MerchantOption, Unmasked, read_page
 from customary.cli.faces import Face, view
 from customary.cli.frame import Data, done, open_house
+from customary.cli.pages import PAGE_SIZE, MerchantOption, Unmasked, read_page
 from customary.cli.refusals import WrongUsage
 from customary.cli.registry import TenantOption
 from customary.domain.access import Permission
@@ -48,8 +48,9 @@ def export_customers(
 ) -> None:
     """Write customers as NDJSON, one object a line, the oldest first.
 
-    Masked values cannot be imported elsewhere; with --unmasked the file holds them in clear. The Trustist
-    form has no tax ids, licences or custom data; the Trustly form has no branch (orgId).
+    Masked values cannot be imported elsewhere; --unmasked writes them in clear.
+    The Trustist form has no tax ids, licences or custom data, the Trustly form
+    no branch (orgId).
 
     Example: customary customers export > customers.ndjson
     Example: customary customers export --unmasked --out customers.ndjson

@@ -58,7 +58,10 @@ class Report(msgspec.Struct, rename="camel"):
 
 
 def import_customers(
-    file: Annotated[Path, Parameter(name="FILE", help="NDJSON file, an object a line; - for stdin.")],
+    file: Annotated[
+        Path,
+        Parameter(name="FILE", allow_leading_hyphen=True, help="NDJSON file, an object a line; - for stdin."),
+    ],
     /,
     *,
     tenant_id: TenantOption = None,
@@ -77,18 +80,19 @@ def import_customers(
 ) -> int:
     """Create and change customers from a file; the same file may be imported again.
 
-    A customer is recognised by its id or externalId; a line that has none of them is matched by e-mail
-    address with a customer that says the same already, else it is a new one. Exits 1 if any line was refused.
+    A customer is recognised by its id or externalId. A line without any that is
+    known is matched with a customer of its e-mail address that says the same
+    already; else it is a new one. Exits 1 if any line was refused.
 
     Example: customary customers import customers.ndjson
-    Example: customary customers import more.ndjson --merchant 1000000001 --format trustly
+    Example: customary customers import more.ndjson --format trustly
     """
     with open_house(data) as house, _opened(file) as stream:
         chosen = choose(house, tenant_id, merchant_id)
         report = Report()
         with _progress(stream) as advance:
             for batch in _batches(stream, advance):
-                for told in _stored(house, chosen, batch, form):
+                for told in sorted(_stored(house, chosen, batch, form), key=_line_of):
                     report.note(told)
                     if isinstance(told, Refused) and not as_json:
                         print(told, file=sys.stderr)
@@ -100,6 +104,10 @@ def import_customers(
             f" {report.refused} refused"
         )
     return REFUSED if report.refused else DONE
+
+
+def _line_of(told: Told | Refused) -> int:
+    return told.line
 
 
 # ── Reading ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -60,7 +60,9 @@ def create_key(
 ) -> None:
     """Make a credential and print its secret, this once.
 
-    Example: customary key create --tenant 0b1d3c52-6f0e-4b8c-9a77-2f6f3f0e9c11 --scheme hmac
+    Example: customary key create --tenant TENANT-ID --scheme hmac
+    Example: customary key create --tenant TENANT-ID --scheme basic --expires-on 2027-12-31
+    Example: customary key create --tenant TENANT-ID --scheme hmac --permission read_customers
     """
     from customary.app import credentials
 
@@ -127,7 +129,7 @@ def rotate_key(
 ) -> None:
     """Give a credential a new secret and print it, this once; the old one works on for a while.
 
-    Example: customary key rotate 6f0e4b8c-0b1d-4c52-9a77-2f6f3f0e9c11 --overlap-hours 1
+    Example: customary key rotate KEYID --overlap-hours 1
     """
     from customary.app import credentials
 
@@ -152,7 +154,7 @@ def revoke_key(
 ) -> None:
     """Make a credential useless, for good; a running server notices within a second.
 
-    Example: customary key revoke 6f0e4b8c-0b1d-4c52-9a77-2f6f3f0e9c11
+    Example: customary key revoke KEYID
     """
     from customary.app import credentials
 

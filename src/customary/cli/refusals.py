@@ -6,7 +6,7 @@ It must never know a command's own business; a command that knows a better next 
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,6 +20,9 @@ from customary.domain.errors import (
     OutcomeUnknown,
     Unavailable,
 )
+
+if TYPE_CHECKING:
+    from cyclopts import CycloptsError
 
 DONE = 0
 REFUSED = 1
@@ -66,9 +69,9 @@ def tell(error: CustomaryError, *, as_json: bool) -> int:
     return exit_code_of(error)
 
 
-def tell_usage(error: Exception, *, as_json: bool) -> int:
+def tell_usage(error: "CycloptsError", *, as_json: bool) -> int:
     """Say what is wrong with the arguments; return the exit code for wrong usage."""
-    step = f"`{program()} --help` shows the commands, `{program()} COMMAND --help` the options of one."
+    step = f"`{' '.join((program(), *(error.command_chain or ())))} --help` shows what there is."
     _say([str(error), f"Next: {step}"])
     if as_json:
         _say_json("wrong_usage", str(error), step, None)

@@ -91,7 +91,8 @@ def create_merchant(
 ) -> None:
     """Make a merchant in a tenant.
 
-    Example: customary merchant create "Acme Shop" --tenant 0b1d3c52-6f0e-4b8c-9a77-2f6f3f0e9c11
+    Example: customary merchant create "Acme Shop" --tenant TENANT-ID
+    Example: customary merchant create "Acme Shop" --tenant TENANT-ID --merchant-id 1234
     """
     from customary.app import credentials
 
@@ -122,7 +123,7 @@ def create_merchant(
 def list_merchants(*, tenant_id: TenantOption = None, data: Data = None, as_json: AsJson = False) -> None:
     """List the merchants of all tenants, or of one.
 
-    Example: customary merchant list --tenant 0b1d3c52-6f0e-4b8c-9a77-2f6f3f0e9c11
+    Example: customary merchant list --tenant TENANT-ID
     """
     from customary.app import credentials
 

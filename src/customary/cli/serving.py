@@ -22,10 +22,16 @@ def serve(
         int | None, Parameter(help="Port to listen on; 8080 unless set, 0 takes a free one.")
     ] = None,
     demo: Annotated[
-        bool, Parameter(help="Make a demo tenant with keys and 200 customers, and print requests to paste.")
+        bool,
+        Parameter(
+            show_default=False,
+            help="Make a demo tenant with keys and 200 customers, and print requests to paste.",
+        ),
     ] = False,
 ) -> None:
-    """Serve both APIs until Ctrl-C or SIGTERM; the first start makes the data folder and its root key.
+    """Serve both APIs until Ctrl-C or SIGTERM.
+
+    The first start makes the data folder and its root key.
 
     Example: customary serve --demo
     Example: customary serve --data /var/lib/customary --port 9000

@@ -69,13 +69,15 @@ def curl(
         str | None, Parameter(help="Where the server is; the settings' host and port if not given.")
     ] = None,
     include: Annotated[
-        bool, Parameter(name=("--include", "-i"), help="Print status line and headers, too.")
+        bool,
+        Parameter(name=("--include", "-i"), show_default=False, help="Print status line and headers, too."),
     ] = False,
     data: Data = None,
 ) -> int:
-    """Sign a request to the Trustist API with a key of the data folder, send it and print the answer.
+    """Sign a request with a key of the data folder, send it, print the answer.
 
-    Exits 1 if the answer is a refusal (4xx or 5xx), 3 if the server cannot be reached.
+    For the Trustist API, which takes signed requests only. Exits 1 if the answer
+    is a refusal (4xx or 5xx), 3 if the server cannot be reached.
 
     Example: customary curl '/v1/customers?orgId=branch-london&pageSize=2'
     Example: customary curl -d '{"firstName": "Grace", "lastName": "Hopper"}' /v1/customers

@@ -1,0 +1,46 @@
+"""Pages of customers for the operator, and the options of the commands that show them."""
+
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from customary.app import customers as use_cases
+from customary.app.customers import ALL, Disclosure
+from customary.app.requests import ListPage, Page
+from customary.cli.chosen import Chosen
+from customary.domain.access import Permission
+
+if TYPE_CHECKING:
+    from customary.bootstrap.house import House
+
+PAGE_SIZE = 200
+MerchantOption = Annotated[
+    str | None, Parameter(name="--merchant", help="Only customers of the merchant of that id.")
+]
+Unmasked = Annotated[
+    bool,
+    Parameter(
+        name="--unmasked",
+        show_default=False,
+        help="Show tax ids and the like in clear; the trail tells of it.",
+    ),
+]
+
+
+def disclosure_for(*, unmasked: bool) -> Disclosure:
+    """Return what is opened: nothing guarded, or all of it with a leaf for each customer that has any."""
+    return Disclosure(clear=ALL, audited=ALL) if unmasked else Disclosure()
+
+
+def read_page(
+    house: "House", chosen: Chosen, offset: int, limit: int, *, unmasked: bool, newest_first: bool = False
+) -> Page:
+    """Return a page of customers; to see guarded fields is a deed, so it is written before it is shown."""
+    principal = chosen.operator(Permission.READ_CUSTOMERS)
+    disclosure = disclosure_for(unmasked=unmasked)
+    asked = ListPage(newest_first=newest_first, offset=offset, limit=limit, clear=disclosure.clear)
+    listed = partial(use_cases.list_page, principal, asked, disclosure)
+    if unmasked:
+        return house.performer.perform_now(principal, [listed])[0]
+    return house.performer.read_now(principal, listed)
