@@ -268,7 +268,7 @@ class WriteBlocks(msgspec.Struct, frozen=True, gc=False):
 
 
 class Sweep(msgspec.Struct, frozen=True, gc=False):
-    """Delete the idempotency answers older than that."""
+    """Delete some of the idempotency answers older than that; answered with how many: repeat until none."""
 
     answers_before: datetime
 

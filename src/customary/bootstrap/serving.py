@@ -8,7 +8,8 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from datetime import datetime
 from typing import Any
 
 import uvicorn
@@ -105,7 +106,10 @@ class Housekeeping:
                 _log.warning("left undone at stop", error=type(error).__name__, detail=error.detail)
 
     async def _seal(self) -> None:
-        await asyncio.to_thread(self._nonces.sync)
+        try:
+            await asyncio.to_thread(self._nonces.sync)
+        except OSError:
+            _stop_at_once("the journal of nonces cannot be flushed to disk")
         vault = self._house.vault
         if vault is not None:
             while await self._house.engine.perform(lambda: trail.seal(vault, self._house.dice)):
@@ -118,11 +122,13 @@ class Housekeeping:
     async def _sweep(self) -> None:
         if self._house.vault is not None:
             before = self._house.performer.answers_since()
-            await self._house.engine.perform(lambda: _swept(before))
+            while await self._house.engine.perform(lambda: _swept(before)):
+                pass
 
 
-def _swept(before: Any) -> Any:
-    yield Sweep(answers_before=before)
+def _swept(before: datetime) -> Generator[Any, Any, int]:
+    swept: int = yield Sweep(answers_before=before)
+    return swept
 
 
 def application(house: House, nonces: NonceStore) -> Application:

@@ -51,13 +51,18 @@ class Batches:
         connection: Connection,
         failures: Failures,
         *,
+        before_commit: Callable[[], None],
         after_commit: Callable[[], None],
         restart_wal: Callable[[Connection], None],
         restart_due: Callable[[], bool],
     ) -> None:
-        """``after_commit`` runs on the loop before waiters are answered; ``restart_wal`` on the thread."""
+        """Run ``before_commit`` and ``after_commit`` on the loop, the latter before waiters are answered.
+
+        ``restart_wal`` runs on the thread.
+        """
         self._connection = connection
         self._failures = failures
+        self._before_commit = before_commit
         self._after_commit = after_commit
         self._restart_wal = restart_wal
         self._restart_due = restart_due
@@ -153,6 +158,7 @@ class Batches:
             return
         if wrote:
             self.under_way = True
+            self._before_commit()
             self._thread.submit(self._commit, loop, outcomes)
         else:
             self._answer(outcomes)
