@@ -107,7 +107,7 @@ def test_the_image_alone_does_not_take_credentials_in_clear_text(command: Path, 
         text=True,
         timeout=60,
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "allow_clear_http" in done.stderr
 
 
