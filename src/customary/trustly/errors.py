@@ -58,8 +58,8 @@ class TrustlyErrors:
         """Return the answer to a refusal."""
         match error:
             case Unauthenticated() | Forbidden():
-                headers = (_CHALLENGE,) if isinstance(error, Unauthenticated) else ()
-                return _reply(401, ACCESS, Unauthenticated.public, headers=headers)
+                # A missing permission is answered as if nobody had come, and a 401 has a challenge (T1).
+                return _reply(401, ACCESS, Unauthenticated.public, headers=(_CHALLENGE,))
             case NoSuchRoute():
                 return _reply(404, INVALID, error.public)
             case NoSuchMethod():

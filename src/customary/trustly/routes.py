@@ -6,7 +6,7 @@ from customary.app import customers
 from customary.app.credentials import Registry
 from customary.app.customers import Disclosure
 from customary.app.performer import Performer
-from customary.app.requests import ListPage
+from customary.app.requests import Deed, ListPage
 from customary.domain.access import Permission, Principal
 from customary.domain.customer import EXTERNAL_ID_MAX, Customer
 from customary.domain.errors import Invalid, NotFound, Violation
@@ -97,7 +97,7 @@ class Routes:
         principal, disclosure = self._whose(exchange)
         use_case = partial(customers.fetch_numbered, principal, _number(exchange), disclosure)
         if disclosure.audited:  # to see is a deed: it is written
-            customer = await self._performer.perform(principal, use_case, deed_of(exchange))
+            customer = await self._performer.perform(principal, use_case, Deed(exchange.request_id))
         else:
             customer = await self._performer.read(principal, use_case)
         return await self._answer(principal, customer, disclosure)
@@ -122,7 +122,7 @@ class Routes:
         )
         use_case = partial(customers.list_page, principal, page, disclosure)
         if disclosure.audited:
-            found = await self._performer.perform(principal, use_case, deed_of(exchange))
+            found = await self._performer.perform(principal, use_case, Deed(exchange.request_id))
         else:
             found = await self._performer.scan(principal, use_case)
         merchant_id = await self._merchant_id(principal)

@@ -177,15 +177,15 @@ def milliseconds(instant: datetime) -> int:
 
 
 class Named:
-    """How a body names the customer it is about: by number, by external id, or not at all."""
+    """How a body names the customer it is about: by number, by external id, or not at all.
+
+    A name that breaks a rule names nobody; the revision tells of it, with all other faults of the body.
+    """
 
     def __init__(self, body: Mapping[str, object]) -> None:
         fields = Fields(body, "customer")
-        number = fields.text("customerId", Limits(TEXT_MAX))
-        external_id = fields.text("externalId", _TEXTS["externalId"][1])
-        fields.check()
-        self.number = number or None
-        self.external_id = external_id or None
+        self.number = fields.text("customerId", _NUMBER_LIMITS) or None
+        self.external_id = fields.text("externalId", _TEXTS["externalId"][1]) or None
 
 
 def revision(body: Mapping[str, object], masking: Masking, disclosure: Disclosure) -> Revision:
@@ -222,7 +222,9 @@ _ADDRESS_TEXTS = {
     "zip": ("postal_code", Limits(POSTAL_CODE_MAX, min_length=5, clean=True)),
 }
 _GUARDED_TEXTS = ("taxId", "nationalId", "personId")
-_GUARDED_LIMITS = Limits(TEXT_MAX, integer=True)
+_GUARDED_LIMITS = Limits(TEXT_MAX)
+_TAX_ID_LIMITS = Limits(TEXT_MAX, integer=True)
+_NUMBER_LIMITS = Limits(TEXT_MAX)
 _STATE_LIMITS = Limits(TEXT_MAX, clean=True)
 
 
@@ -235,6 +237,7 @@ def _patch(
             fields.fault(name, "required")
         elif name in body and body[name] is None:
             fields.fault(name, "not_null")
+    fields.text("customerId", _NUMBER_LIMITS)  # ids are the server's: only its fault is of interest (T14)
     changes: dict[str, Any] = fields.texts(_TEXTS)
     for name in _GUARDED_TEXTS:
         if name in body:
@@ -291,7 +294,7 @@ def _license_patch(
 
 def _guarded_text(fields: Fields, name: str, field: str, current: Customer | None, masking: Masking) -> Text:
     """Return a guarded member; the stored value's mask means unchanged, another is a fault (T22)."""
-    value = fields.text(name, _GUARDED_LIMITS)
+    value = fields.text(name, _TAX_ID_LIMITS if name == "taxId" else _GUARDED_LIMITS)
     if isinstance(value, str) and MASK in value and field in masking.masked:
         if current is None or value != getattr(current.masks, field):
             fields.fault(name, "mask")
