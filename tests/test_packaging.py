@@ -1,7 +1,9 @@
 """What is handed out: the wheel, its metadata, the versions it was tested with, the README's two commands."""
 
+import ast
 import email.message
 import email.parser
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -87,6 +89,29 @@ def test_every_dependency_is_pinned() -> None:
     assert pinned == sorted(set(pinned))
     named = {_name(text) for text in PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"]}
     assert named - set(pinned) == set()
+
+
+def _imported(folder: str) -> set[str]:
+    """The distributions of all that a folder's modules import, at the top or inside a function."""
+    found: set[str] = set()
+    distributions = importlib.metadata.packages_distributions()
+    for path in (path for path in tracked() if path.startswith(f"{folder}/") and path.endswith(".py")):
+        for node in ast.walk(ast.parse((ROOT / path).read_text())):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                modules = [node.module]
+            for module in modules:
+                found.update(map(_name, distributions.get(module.partition(".")[0], [])))
+    return found - {"customary"}
+
+
+def test_what_is_imported_is_named() -> None:
+    """Nothing is there only because something else happens to need it; the product needs no tool."""
+    needed = {_name(text) for text in PROJECT["project"]["dependencies"]}
+    tools = {_name(text) for text in PROJECT["dependency-groups"]["dev"]}
+    assert "apsw" in _imported("src")
+    assert _imported("src") - needed == set()
+    assert (_imported("tests") | _imported("bench")) - needed - tools == set()
 
 
 @pytest.mark.parametrize("command_line", [SERVE, TEST])
