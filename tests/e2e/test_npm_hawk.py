@@ -34,7 +34,8 @@ def seen(account: Account, tmp_path_factory: pytest.TempPathFactory) -> Seen:
         unavailable("node or npm is not on this machine")
     folder = tmp_path_factory.mktemp("node") / "client"
     shutil.copytree(NODE, folder)
-    install = [str(npm), "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
+    quick = ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--ignore-scripts"]
+    install = [str(npm), "install", "--no-audit", "--no-fund", "--no-package-lock", *quick]
     try:
         installed = subprocess.run(
             install, cwd=folder, capture_output=True, text=True, timeout=INSTALL_SECONDS_MAX, check=False
