@@ -5,6 +5,7 @@ how anything is stored or sealed; it goes through the house (``bootstrap``) and 
 """
 
 from collections.abc import Sequence
+from types import TracebackType
 
 __all__ = ["main"]
 
@@ -15,4 +16,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from customary.cli.commands import run
 
+    sys.excepthook = _uncaught
     sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Tell of a mistake of ours in one line of the log: a traceback would quote what it stumbled over."""
+    from customary import log
+
+    log.configure(format="text")
+    log.get("cli").error("internal error; please report this line", exc_info=error)
+    log.flush()

@@ -11,7 +11,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from customary import __version__
 from customary.cli import refusals
-from customary.cli.completion import completion
+from customary.cli.completion import completion, install_completion
 from customary.cli.doctor import doctor
 from customary.cli.serving import serve
 from customary.cli.signing import curl
@@ -45,13 +45,14 @@ for _name, (_module, _help) in _GROUPS.items():
     app.command(f"customary.cli.{_module}:{_name}", name=_name, help=_help, sort_key=_place)
 for _command in (serve, doctor, curl, completion):
     app.command(_command, sort_key=_PLACES.index(_command.__name__))
-app.register_install_completion_command(help="Put the completion script of your shell in place.", sort_key=99)
+app.command(install_completion, name="--install-completion", sort_key=len(_PLACES))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command that ``arguments`` name and return the exit code."""
     as_json = "--json" in arguments
     try:
+        _require_text(arguments)
         code = app(
             arguments, exit_on_error=False, print_error=False, result_action="return_value", backend="asyncio"
         )
@@ -67,3 +68,11 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         return refusals.tell(refusals.unavailable_by(error), as_json=as_json)
     return code if isinstance(code, int) else refusals.DONE
+
+
+def _require_text(arguments: Sequence[str]) -> None:
+    """Refuse bytes that are no text: nothing that is stored or sent could hold them."""
+    try:
+        "".join(arguments).encode()
+    except UnicodeEncodeError:
+        raise refusals.WrongUsage("The arguments are not valid UTF-8") from None

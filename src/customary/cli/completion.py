@@ -1,14 +1,16 @@
-"""The command that prints what a shell needs to complete commands and options."""
+"""The commands that let a shell complete commands and options."""
 
 import sys
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from customary.cli.refusals import WrongUsage
 
-def completion(
-    shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(name="SHELL", help="bash, zsh or fish.")], /
-) -> None:
+Shell = Literal["bash", "zsh", "fish"]
+
+
+def completion(shell: Annotated[Shell, Parameter(name="SHELL", help="bash, zsh or fish.")], /) -> None:
     """Print the completion script of a shell.
 
     Example: customary completion bash > ~/.local/share/bash-completion/completions/customary
@@ -19,3 +21,21 @@ def completion(
     from customary.cli.commands import app
 
     sys.stdout.write(app.generate_completion(shell=shell))
+
+
+def install_completion(
+    *, shell: Annotated[Shell | None, Parameter(help="bash, zsh or fish; yours if not given.")] = None
+) -> None:
+    """Put the completion script of your shell in place.
+
+    Example: customary --install-completion --shell zsh
+    """
+    from cyclopts.completion.detect import ShellDetectionError
+
+    from customary.cli.commands import app
+
+    try:
+        place = app.install_completion(shell=shell)
+    except ShellDetectionError:
+        raise WrongUsage("Your shell cannot be found out; name it with --shell") from None
+    print(f"Completion is in {place}; the next shell you start uses it.")

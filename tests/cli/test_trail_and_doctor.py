@@ -1,0 +1,155 @@
+"""The commands that look after an installation: the audit trail's, and the doctor."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from command_line import CommandLine
+
+
+def found(line: CommandLine, check: str, state: str) -> list[str]:
+    """Return what the doctor found in one check, in one state."""
+    report = line("doctor", "--json").json
+    return [one["what"] for one in report["findings"] if (one["check"], one["state"]) == (check, state)]
+
+
+def test_the_trail_is_listed_in_order_and_in_parts(line: CommandLine, tenant_id: str) -> None:
+    """Entries are numbered; --after and --limit cut out a part; --tenant leaves out the others'."""
+    line.made("merchant", "create", "Shop", "--tenant", tenant_id)
+    other = line.made("tenant", "create", "Other")["tenantId"]
+    leaves = line.made("audit", "list")
+    assert [one["action"] for one in leaves] == ["tenant.created", "merchant.created", "tenant.created"]
+    assert [one["number"] for one in leaves] == [1, 2, 3]
+    assert line.made("audit", "list", "--after", "1", "--limit", "1") == leaves[1:2]
+    assert line.made("audit", "list", "--tenant", other) == leaves[2:]
+    assert line.made("audit", "list", "--after", "3") == []
+    assert line("audit", "list").out.count("\n") == 3
+    assert line("audit", "list", "--limit", "0").code == 2
+
+
+def test_an_untouched_trail_is_intact(line: CommandLine, tenant_id: str) -> None:
+    """verify counts what it looked at, and says what no server has sealed yet."""
+    report = line.made("audit", "verify")
+    assert report == {"intact": True, "leaves": 1, "blocks": 0, "unsealed": 1, "flaws": []}
+    assert "intact" in line("audit", "verify").out
+
+
+def test_a_new_installation_is_healthy_but_for_its_key_beside_the_data(
+    line: CommandLine, merchant_id: str
+) -> None:
+    """The doctor exits 0 with a note that the root key lies beside the data, and changes nothing."""
+    before = {path: path.read_bytes() for path in Path("customary-data").glob("*.db")}
+    done = line("doctor", "--json")
+    assert done.code == 0
+    assert done.json["healthy"] is True
+    assert found(line, "root key", "advice") == [
+        "it lies beside the data, so whoever copies the folder can open it"
+    ]
+    assert {one["check"] for one in done.json["findings"]} == {
+        "settings", "folder", "root key", "files", "disk", "server", "network", "database", "schema", "clock",
+        "keys",
+    }  # fmt: skip
+    assert {path: path.read_bytes() for path in Path("customary-data").glob("*.db")} == before
+    assert "All is well" in line("doctor").out
+
+
+def test_a_key_kept_elsewhere_needs_no_note(
+    line: CommandLine, merchant_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the root key in another folder there is nothing left to say."""
+    Path("elsewhere").mkdir(mode=0o700)
+    Path("customary-data/root.key").rename("elsewhere/root.key")
+    monkeypatch.setenv("CUSTOMARY_ROOT_KEY_PATH", "elsewhere/root.key")
+    assert found(line, "root key", "advice") == []
+    assert line("doctor").code == 0
+
+
+def _open_key(line: CommandLine) -> None:
+    Path("customary-data/root.key").chmod(0o644)
+
+
+def _open_folder(line: CommandLine) -> None:
+    Path("customary-data").chmod(0o755)
+
+
+def _open_database(line: CommandLine) -> None:
+    Path("customary-data/customary.db").chmod(0o640)
+
+
+def _lost_key(line: CommandLine) -> None:
+    Path("customary-data/root.key").unlink()
+
+
+def _strange_key(line: CommandLine) -> None:
+    Path("customary-data/root.key").write_text(os.urandom(32).hex())
+
+
+def _lost_database(line: CommandLine) -> None:
+    Path("customary-data/keys.db").unlink()
+
+
+def _damaged_database(line: CommandLine) -> None:
+    with Path("customary-data/customary.db").open("r+b") as file:
+        file.write(b"no database at all")
+
+
+def _misspelt_setting(line: CommandLine) -> None:
+    Path("customary.toml").write_text("prot = 8080\n")
+
+
+@pytest.mark.parametrize(
+    ("harm", "check", "remedy"),
+    [
+        (_open_key, "root key", "chmod 600"),
+        (_open_folder, "folder", "chmod 700"),
+        (_open_database, "files", "chmod 600"),
+        (_lost_key, "root key", "bring it back"),
+        (_strange_key, "root key", "bring back the key"),
+        (_lost_database, "database", "restore"),
+        (_damaged_database, "database", "restore"),
+        (_misspelt_setting, "settings", "docs/settings.md"),
+    ],
+)
+def test_what_is_wrong_is_found_with_what_to_do(
+    line: CommandLine, merchant_id: str, harm: Any, check: str, remedy: str
+) -> None:
+    """Each harm is a problem of its check, says what to do, and makes the exit code 1."""
+    harm(line)
+    done = line("doctor", "--json")
+    assert done.code == 1
+    assert done.json["healthy"] is False
+    problems = [one for one in done.json["findings"] if one["state"] == "problem"]
+    assert [one["check"] for one in problems] == [check]
+    assert remedy in problems[0]["next"]
+    assert "To act on: 1" in line("doctor").out
+
+
+def test_no_folder_is_a_finding_and_not_made(line: CommandLine) -> None:
+    """The doctor looks at a place where there is nothing, says how to begin, and leaves nothing behind."""
+    done = line("doctor")
+    assert done.code == 1
+    assert "serve" in done.out
+    assert not Path("customary-data").exists()
+
+
+def test_a_key_that_ends_soon_is_told(line: CommandLine, tenant_id: str) -> None:
+    """Two weeks before a key's last day its owner can make another."""
+    from datetime import UTC, datetime
+
+    today = datetime.now(UTC).date().isoformat()
+    made = line.made("key", "create", "--tenant", tenant_id, "--scheme", "hmac", "--expires-on", today)
+    (told,) = found(line, "keys", "advice")
+    assert told == f"{made['keyId']} works until {made['expiresAt']}"
+
+
+def test_a_stranger_root_key_is_refused_by_every_command(line: CommandLine, merchant_id: str) -> None:
+    """Nothing is opened, shown or made under a root key that is not the folder's."""
+    _strange_key(line)
+    for command in (("tenant", "list"), ("tenant", "create", "X"), ("customers", "list")):
+        assert line(*command).code == 1
+    _lost_key(line)
+    for command in (("tenant", "list"), ("tenant", "create", "X")):
+        assert line(*command).code == 3
+    assert not Path("customary-data/root.key").exists()
