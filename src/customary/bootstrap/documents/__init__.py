@@ -51,7 +51,6 @@ def routes() -> list[BaseRoute]:
                 "Trustist: Customer Management API",
                 "Customers of a tenant, under /v1 with signed requests.",
                 lambda: rendered(trustist_document()),
-                signed=True,
             ),
         )
     )

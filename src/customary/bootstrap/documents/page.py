@@ -46,13 +46,12 @@ ASSETS: Mapping[str, tuple[str, str]] = {
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """A document on the page: its name in addresses, its title and prose, and whether requests are signed."""
+    """A document on the page: its name in addresses, its title and prose, and how its bytes are made."""
 
     name: str
     title: str
     prose: str
     make: Callable[[], bytes]
-    signed: bool = False
 
 
 def page_routes(shown: tuple[Shown, ...]) -> list[BaseRoute]:
@@ -99,11 +98,10 @@ def _answering(make: Callable[[], bytes], content_type: str) -> Callable[[Reques
 
 
 def _page_of(document: Shown, shown: tuple[Shown, ...]) -> Callable[[], bytes]:
-    signed = " data-signed" if document.signed else ""
     return lambda: _html(
         title=f"{document.title} · customary",
         head='<link rel="stylesheet" href="/docs/assets/swagger-ui.css">',
-        body_attributes=f' data-document="/openapi/{document.name}.json"{signed}',
+        body_attributes=f' data-document="/openapi/{document.name}.json"',
         body=(
             f"{_navigation(shown, document.name)}"
             '<main id="swagger-ui"></main>'

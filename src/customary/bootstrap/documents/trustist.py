@@ -19,7 +19,7 @@ from customary.bootstrap.documents.trustist_examples import (
     UPDATED_AT,
     shown,
 )
-from customary.bootstrap.documents.trustist_refusals import REFUSALS
+from customary.bootstrap.documents.trustist_refusals import refusals
 from customary.bootstrap.documents.trustist_schemas import schemas
 from customary.domain.customer import (
     EMAIL_MAX,
@@ -31,7 +31,7 @@ from customary.trustist.errors import TrustistErrors
 TAG = "Customers"
 _ANYONE = ("Unauthorized", "TooMany", "InternalError", "Unavailable")
 _EVERYWHERE = (*_ANYONE, "Forbidden")
-_WRITING = (
+_WRITE_REFUSALS = (
     *_EVERYWHERE,
     "BadRequest",
     "Timeout",
@@ -121,7 +121,7 @@ def _body(description: str, examples: dict[str, tuple[str, Any]]) -> Schema:
     }
 
 
-def _additions() -> dict[str, Addition]:
+def _writing() -> dict[str, Addition]:
     created = shown(CREATE_EXAMPLE, CREATED_AT)
     updated = shown(CREATE_EXAMPLE, UPDATED_AT)
     named = {name: CREATE_EXAMPLE[name] for name in ("firstName", "lastName", "emailAddress")}
@@ -137,13 +137,7 @@ def _additions() -> dict[str, Addition]:
                 {"whole": ("All members", CREATE_EXAMPLE), "empty": ("Nothing is required", {})},
             ),
             granted=SPEECH.granted("The new customer", ref("Customer"), {"customer": created}, _SIGNED),
-            refusals=_WRITING,
-        ),
-        "get-customers-id": Addition(
-            prose="",
-            parameters=(_PATH_ID,),
-            granted=SPEECH.granted("The customer", ref("Customer"), {"customer": created}, _SIGNED),
-            refusals=(*_EVERYWHERE, "BadHead", "NotFound"),
+            refusals=_WRITE_REFUSALS,
         ),
         "put-customers-id": Addition(
             prose="An `address` is merged member by member; `null` clears it whole.",
@@ -158,7 +152,19 @@ def _additions() -> dict[str, Addition]:
             granted=SPEECH.granted(
                 "The customer as it now is", ref("Customer"), {"customer": updated}, _SIGNED
             ),
-            refusals=(*_WRITING, "NotFound"),
+            refusals=(*_WRITE_REFUSALS, "NotFound"),
+        ),
+    }
+
+
+def _reading() -> dict[str, Addition]:
+    created = shown(CREATE_EXAMPLE, CREATED_AT)
+    return {
+        "get-customers-id": Addition(
+            prose="",
+            parameters=(_PATH_ID,),
+            granted=SPEECH.granted("The customer", ref("Customer"), {"customer": created}, _SIGNED),
+            refusals=(*_EVERYWHERE, "BadHead", "NotFound"),
         ),
         "get-customers": Addition(
             prose="Filters are exact and are combined. Unknown parameters are ignored.",
@@ -238,7 +244,7 @@ are never repeated.
 
 def trustist_document() -> dict[str, Any]:
     """Return the OpenAPI document of the Trustist dialect."""
-    refused = {name: SPEECH.refused(refusals) for name, refusals in REFUSALS.items()}
+    refused = {name: SPEECH.refused(group) for name, group in refusals().items()}
     codes = {
         example["value"]["code"]
         for _, response in refused.values()
@@ -260,7 +266,7 @@ def trustist_document() -> dict[str, Any]:
         "paths": paths(
             routes.OPERATIONS,
             routes.Routes,
-            _additions(),
+            _writing() | _reading(),
             {name: status for name, (status, _) in refused.items()},
             TAG,
         ),

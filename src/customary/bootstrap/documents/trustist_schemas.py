@@ -55,19 +55,23 @@ def schemas(codes: Sequence[str]) -> dict[str, Schema]:
             amended(of_wire["CustomerSent"], described["CustomerSent"]), {"dateOfBirth": {"format": "date"}}
         ),
         "AddressSent": amended(of_wire["AddressSent"], described["AddressSent"]),
-        "Problem": amended(
-            of_wire["Problem"],
-            {
-                "type": {"description": "Always about:blank (RFC 9457)"},
-                "title": {"description": "The status in words"},
-                "status": {"description": "The HTTP status"},
-                "code": {"description": "What is wrong, for programs", "enum": sorted(codes)},
-                "error": {"description": "The same as code", "enum": sorted(codes)},
-                "message": {"description": "What is wrong, in words; it never repeats a value that was sent"},
-                "correlationId": {"description": "The same as the header CorrelationId"},
-                "missingFields": {"description": "Members that the customer lacks"},
-                "errors": {"description": "The rules that members break, by the member's dotted path"},
-                "error_description": {"description": "The name of a header that is missing"},
-            },
-        ),
+        "Problem": _problem(of_wire["Problem"], sorted(codes)),
     }
+
+
+def _problem(schema: Schema, codes: Sequence[str]) -> Schema:
+    return amended(
+        schema,
+        {
+            "type": {"description": "Always about:blank (RFC 9457)"},
+            "title": {"description": "The status in words"},
+            "status": {"description": "The HTTP status"},
+            "code": {"description": "What is wrong, for programs", "enum": codes},
+            "error": {"description": "The same as code", "enum": codes},
+            "message": {"description": "What is wrong, in words; it never repeats a value that was sent"},
+            "correlationId": {"description": "The same as the header CorrelationId"},
+            "missingFields": {"description": "Members that the customer lacks"},
+            "errors": {"description": "The rules that members break, by the member's dotted path"},
+            "error_description": {"description": "The name of a header that is missing"},
+        },
+    )

@@ -11,7 +11,7 @@ from customary.bootstrap.documents.limits import IDEMPOTENCY_KEY, LIMITS, PROSE
 from customary.bootstrap.documents.operations import Addition, paths
 from customary.bootstrap.documents.shapes import Schema, ref
 from customary.bootstrap.documents.trustly_examples import CREATE_EXAMPLE, UPDATE_EXAMPLE, shown
-from customary.bootstrap.documents.trustly_refusals import REFUSALS
+from customary.bootstrap.documents.trustly_refusals import refusals
 from customary.bootstrap.documents.trustly_schemas import CREATED, GOT, LISTED, UPDATED, schemas
 from customary.domain.customer import (
     EXTERNAL_ID_MAX,
@@ -22,8 +22,8 @@ from customary.trustly.errors import TrustlyErrors
 TAG = "subpackage_customers"
 
 _EVERYWHERE = ("Unauthorized", "InternalError", "Unavailable")
-_READING = (*_EVERYWHERE, "BadHead", "NotFound")
-_WRITING = (*_EVERYWHERE, "BadRequest", "Timeout", "TooLarge")
+_READ_REFUSALS = (*_EVERYWHERE, "BadHead", "NotFound")
+_WRITE_REFUSALS = (*_EVERYWHERE, "BadRequest", "Timeout", "TooLarge")
 
 SPEECH = Speech(
     errors=TrustlyErrors(),
@@ -93,7 +93,7 @@ def _body(description: str, examples: dict[str, tuple[str, Any]]) -> Schema:
     }
 
 
-def _additions() -> dict[str, Addition]:
+def _writing() -> dict[str, Addition]:
     created = shown(CREATE_EXAMPLE)
     updated = shown(UPDATE_EXAMPLE | {"taxId": "123456790"})
     return {
@@ -123,7 +123,7 @@ def _additions() -> dict[str, Addition]:
             granted=SPEECH.granted(
                 "The customer as it now is", ref(CREATED), {"customer": {"customer": created}}
             ),
-            refusals=_WRITING,
+            refusals=_WRITE_REFUSALS,
         ),
         "post-customers-customer-id": Addition(
             prose=(
@@ -142,13 +142,19 @@ def _additions() -> dict[str, Addition]:
             granted=SPEECH.granted(
                 "The customer as it now is", ref(UPDATED), {"customer": {"customer": updated}}
             ),
-            refusals=(*_WRITING, "NotFound"),
+            refusals=(*_WRITE_REFUSALS, "NotFound"),
         ),
+    }
+
+
+def _reading() -> dict[str, Addition]:
+    created = shown(CREATE_EXAMPLE)
+    return {
         "get-customers-customer-id": Addition(
             prose="What the record does not have is left out.",
             parameters=(_PATH_ID, _AUTHORIZATION),
             granted=SPEECH.granted("The customer", ref(GOT), {"customer": {"customer": created}}),
-            refusals=_READING,
+            refusals=_READ_REFUSALS,
         ),
         "get-customers": Addition(
             prose="Filters are combined; without a match the list is empty. Unknown parameters are ignored.",
@@ -196,7 +202,7 @@ never repeated. Where the operator has set `trustly_not_found_status` to 400, a 
 
 def trustly_document() -> dict[str, Any]:
     """Return the OpenAPI document of the Trustly dialect."""
-    refused = {name: SPEECH.refused(refusals) for name, refusals in REFUSALS.items()}
+    refused = {name: SPEECH.refused(group) for name, group in refusals().items()}
     domains = {
         fault["domain"]
         for _, response in refused.values()
@@ -219,7 +225,7 @@ def trustly_document() -> dict[str, Any]:
         "paths": paths(
             routes.OPERATIONS,
             routes.Routes,
-            _additions(),
+            _writing() | _reading(),
             {name: status for name, (status, _) in refused.items()},
             TAG,
         ),

@@ -1,5 +1,6 @@
 "use strict";
-// Starts Swagger UI on the document that the page names. Nothing here asks another host for anything.
+// Starts Swagger UI on the document that the page names. Nothing here asks another host for anything, and
+// credentials live in this page alone: they are gone when it is left.
 
 // OpenAPI ignores a header parameter named Authorization; it stands in the document because it stands in the
 // vendor's. Swagger UI would still demand a value for it before it sends a request, so it is not shown.
@@ -11,7 +12,9 @@ const withoutAuthorizationParameter = () => ({
           const shown = structuredClone(document);
           for (const path of Object.values(shown.paths ?? {})) {
             for (const operation of Object.values(path)) {
-              operation.parameters = operation.parameters?.filter((one) => one.name !== "Authorization");
+              if (operation.parameters) {
+                operation.parameters = operation.parameters.filter((one) => one.name !== "Authorization");
+              }
             }
           }
           return update(shown);
@@ -21,18 +24,75 @@ const withoutAuthorizationParameter = () => ({
   },
 });
 
-SwaggerUIBundle({
+// Swagger UI knows Basic and Bearer. Hawk is asked for in the form that Basic has, a name and a secret; the
+// other way to sign is only described, because one is enough to try things out.
+const HAWK_FORM =
+  "**Username: the id of a key. Password: its secret.** This page signs each request with them; the secret is " +
+  "not sent.";
+
+const signedSchemes = () => ({
+  wrapComponents: {
+    HttpAuth: (Original, { React, getComponent }) => (properties) => {
+      const scheme = properties.schema.get("scheme");
+      if (scheme === "hawk") {
+        const schema = properties.schema
+          .set("scheme", "basic")
+          .update("description", (text) => `${HAWK_FORM}\n\n${text}`);
+        return React.createElement(Original, { ...properties, schema });
+      }
+      if (scheme === "hmac-sha256") {
+        return React.createElement(
+          "div",
+          null,
+          React.createElement("h4", null, React.createElement("code", null, properties.name)),
+          React.createElement(getComponent("Markdown", true), { source: properties.schema.get("description") }),
+        );
+      }
+      return React.createElement(Original, properties);
+    },
+  },
+});
+
+const encoder = new TextEncoder();
+const base64 = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes)));
+
+// The Authorization header of one request, signed with Hawk as the document describes it.
+async function hawkHeader(keyId, secret, method, address) {
+  if (crypto.subtle === undefined) throw new Error("A browser signs only over https, or on the server's machine");
+  const url = new URL(address, location.href);
+  const ts = String(Math.floor(Date.now() / 1000));
+  const nonce = base64(crypto.getRandomValues(new Uint8Array(9)));
+  const port = url.port || (url.protocol === "https:" ? "443" : "80");
+  const lines = ["hawk.1.header", ts, nonce, method.toUpperCase(), url.pathname + url.search];
+  const text = [...lines, url.hostname.toLowerCase(), port, "", "", ""].join("\n");
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("raw", encoder.encode(secret), algorithm, false, ["sign"]);
+  const mac = base64(await crypto.subtle.sign("HMAC", key, encoder.encode(text)));
+  return `Hawk id="${keyId}", ts="${ts}", nonce="${nonce}", mac="${mac}"`;
+}
+
+async function prepared(request) {
+  // Cookies stay at home, and a 401 does not make the browser ask for a password of its own.
+  request.credentials = "omit";
+  if (request.loadSpec) return request; // comes while Swagger UI is being made, before there is a ui to ask
+  const hawk = ui.authSelectors.authorized()?.getIn(["Hawk", "value"])?.toJS?.();
+  if (hawk !== undefined) {
+    request.headers.Authorization = await hawkHeader(hawk.username, hawk.password, request.method, request.url);
+  }
+  return request;
+}
+
+const ui = SwaggerUIBundle({
   url: document.body.dataset.document,
   dom_id: "#swagger-ui",
   deepLinking: true,
   validatorUrl: null,
   persistAuthorization: false,
-  tryItOutEnabled: document.body.dataset.signed === undefined,
-  supportedSubmitMethods: document.body.dataset.signed === undefined ? ["get", "post"] : [],
+  tryItOutEnabled: true,
+  supportedSubmitMethods: ["get", "post", "put"],
   defaultModelsExpandDepth: 0,
   docExpansion: "list",
   showExtensions: true,
-  // Cookies stay at home, and a 401 does not make the browser ask for a password of its own.
-  requestInterceptor: (request) => Object.assign(request, { credentials: "omit" }),
-  plugins: [withoutAuthorizationParameter],
+  requestInterceptor: prepared,
+  plugins: [withoutAuthorizationParameter, signedSchemes],
 });
