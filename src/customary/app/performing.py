@@ -121,7 +121,11 @@ class Run:
         )
         if record is None:
             raise NotFound(detail="the customer of this Idempotency-Key is gone")
-        return self.tenant.opened(record, None)
+        customer = self.tenant.opened(record, None)
+        shown = self.deed.audited & customer.masks.present
+        if shown:
+            yield from self.disclose(Disclose(customer, tuple(sorted(shown))))
+        return customer
 
     def opened(self, record: SealedCustomer | None, clear: frozenset[str]) -> Customer | None:
         """Return the customer of a record, or None if there is none or the principal does not own it."""

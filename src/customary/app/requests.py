@@ -94,8 +94,12 @@ UseCase = Generator[Any, Any, T]
 
 
 class Deed(msgspec.Struct, frozen=True, gc=False):
-    """The circumstances of one performance, for the trail and for replays."""
+    """The circumstances of one performance, for the trail and for replays.
+
+    ``audited`` are the guarded fields that are shown in clear: a replay shows them once more.
+    """
 
     request_id: str = ""
     idempotency_key: str = ""
     request_digest: bytes = b""
+    audited: frozenset[str] = frozenset()

@@ -52,14 +52,23 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or live through one lifespan."""
         if scope["type"] == "http":
-            path: str = scope["path"]
-            for prefix, room in self._rooms:
-                if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):
-                    await room(scope, receive, send)
-                    return
-            await self._rest(scope, receive, send)
+            room = self._room(scope["path"])
+            await (room or self._rest)(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._housekeeping.lifespan(receive, send)
+
+    def refusal_of_head(self, target: bytes) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
+        """Return body and headers of the answer to a request whose head is no HTTP, in its room's words."""
+        room = self._room(target.decode("latin-1"))
+        if room is not None:
+            return room.refusal_of_head(target)
+        return b"The request is not valid HTTP", ((b"content-type", b"text/plain; charset=utf-8"),)
+
+    def _room(self, path: str) -> Room | None:
+        for prefix, room in self._rooms:
+            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/", "?"):
+                return room
+        return None
 
 
 class Housekeeping:

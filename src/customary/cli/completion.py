@@ -13,7 +13,7 @@ Shell = Literal["bash", "zsh", "fish"]
 def completion(shell: Annotated[Shell, Parameter(name="SHELL", help="bash, zsh or fish.")], /) -> None:
     """Print the completion script of a shell.
 
-    Example: customary completion bash > ~/.local/share/bash-completion/completions/customary
+    Example: customary completion bash >> ~/.bash_completion
     Example: customary completion zsh > ~/.zsh/completions/_customary
     Example: customary completion fish > ~/.config/fish/completions/customary.fish
     Or have it put in place: customary --install-completion

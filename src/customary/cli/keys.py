@@ -61,8 +61,8 @@ def create_key(
     """Make a credential and print its secret, this once.
 
     Example: customary key create --tenant TENANT-ID --scheme hmac
-    Example: customary key create --tenant TENANT-ID --scheme basic --expires-on 2027-12-31
-    Example: customary key create --tenant TENANT-ID --scheme hmac --permission read_customers
+    Example: customary key create --tenant TENANT-ID --scheme basic
+    Example: customary key create --tenant ID --scheme hmac --expires-on 2099-12-31
     """
     from customary.app import credentials
 

@@ -92,7 +92,7 @@ def create_merchant(
     """Make a merchant in a tenant.
 
     Example: customary merchant create "Acme Shop" --tenant TENANT-ID
-    Example: customary merchant create "Acme Shop" --tenant TENANT-ID --merchant-id 1234
+    Example: customary merchant create Shop --tenant TENANT-ID --merchant-id 1234
     """
     from customary.app import credentials
 

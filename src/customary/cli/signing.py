@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 import msgspec
 from cyclopts import Parameter
 
-from customary.cli.frame import Data, open_house
+from customary.cli.frame import Data, open_house, settings_for
 from customary.cli.refusals import DONE, REFUSED, WrongUsage
 from customary.cli.started import program
 from customary.domain.access import Credential, Scheme
@@ -80,12 +80,12 @@ def curl(
     is a refusal (4xx or 5xx), 3 if the server cannot be reached.
 
     Example: customary curl '/v1/customers?orgId=branch-london&pageSize=2'
-    Example: customary curl -d '{"firstName": "Grace", "lastName": "Hopper"}' /v1/customers
+    Example: customary curl -d '{"firstName": "Grace"}' /v1/customers
     Example: customary curl -X PUT -d @change.json /v1/customers/3kTp9j2mN5xR
     """
     content = _body(body)
+    request = _request(settings_for(data), path, method, content, url)
     with open_house(data) as house:
-        request = _request(house.settings, path, method, content, url)
         key_id, secret = _key(house, key)
     from customary.http.schemes import SignedRequest
 

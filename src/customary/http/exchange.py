@@ -24,6 +24,7 @@ HEADERS_BYTES_MAX = 16 * 1024
 QUERY_FIELDS_MAX = 64
 _ONCE = (b"authorization", b"host", b"content-length")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~-]{1,253})(?::([0-9]{1,5}))?", re.ASCII)
+_FORWARDED_PAIR = re.compile(r"""([A-Za-z]+)=(?:"([^"\\]*)"|([^\s;,"]*))""", re.ASCII)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 RAW_TARGET = "customary.target"
@@ -95,11 +96,7 @@ class Front:
         scheme: str = exchange.scope.get("scheme", "http")
         host = exchange.header("host") or ""
         if self._trusted and self._is_trusted(exchange.scope.get("client")):
-            scheme = (exchange.header("x-forwarded-proto") or scheme).split(",")[0].strip().lower()
-            host = (exchange.header("x-forwarded-host") or host).split(",")[0].strip()
-            port = (exchange.header("x-forwarded-port") or "").split(",")[0].strip()
-            if port and ":" not in host.rpartition("]")[2]:
-                host = f"{host}:{port}"
+            scheme, host = _forwarded(exchange, scheme, host)
         match = _HOST.fullmatch(host)
         if match is None or scheme not in _DEFAULT_PORTS:
             raise Malformed("The Host header is not a host and port", part="header")
@@ -113,6 +110,25 @@ class Front:
         except ValueError:
             return False
         return any(address in network for network in self._trusted)
+
+
+def _forwarded(exchange: "Exchange", scheme: str, host: str) -> tuple[str, str]:
+    """Return scheme and host as a trusted proxy saw them: by Forwarded (RFC 7239), else by X-Forwarded-*.
+
+    Of several proxies the first is the one the client spoke to.
+    """
+    told = exchange.header("forwarded")
+    if told is not None:
+        pairs: dict[str, str] = {}
+        for name, quoted, token in _FORWARDED_PAIR.findall(told):
+            pairs.setdefault(name.lower(), quoted or token)
+        return pairs.get("proto", scheme).lower(), pairs.get("host", host)
+    scheme = (exchange.header("x-forwarded-proto") or scheme).split(",")[0].strip().lower()
+    host = (exchange.header("x-forwarded-host") or host).split(",")[0].strip()
+    port = (exchange.header("x-forwarded-port") or "").split(",")[0].strip()
+    if port and ":" not in host.rpartition("]")[2]:
+        host = f"{host}:{port}"
+    return scheme, host
 
 
 class Exchange:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from customary.domain.errors import Invalid, Violation
+from customary.domain.merge import canonical_bytes
 
 _MESSAGES = {
     "required": "is required",
@@ -144,6 +145,11 @@ def without_echo(sent: Mapping[str, object], shown: Mapping[str, object]) -> dic
             inner = without_echo(value, now)
             if inner:
                 rest[name] = inner
-        elif type(value) is not type(now) or value != now:
+        elif type(value) is not type(now) or value != now or _differ_inside(value, now):
             rest[name] = value
     return rest
+
+
+def _differ_inside(one: object, other: object) -> bool:
+    """Return whether two equal arrays are different JSON: in Python [1] == [True] == [1.0]."""
+    return isinstance(one, list) and canonical_bytes(one) != canonical_bytes(other)

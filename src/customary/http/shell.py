@@ -156,6 +156,16 @@ class Room:
         await send({"type": "http.response.body", "body": reply.body})
         self._observer.answered(self.name, exchange, reply, time.perf_counter() - started)
 
+    def refusal_of_head(self, target: bytes) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
+        """Return body and headers of this room's answer to a request whose head is no HTTP."""
+        scope = {"method": "", "raw_path": target, "headers": []}
+        exchange = Exchange(scope, _no_body, guid_from(os.urandom(16)))
+        error = Malformed("The request is not valid HTTP", part="header")
+        self._observer.refused(self.name, exchange, error)
+        reply = self._errors.rendered(error, exchange)
+        request_id = (self._request_id_header, exchange.request_id.encode("ascii"))
+        return reply.body, (*self._fixed_headers, request_id)
+
     async def _handled(self, exchange: Exchange) -> Reply:
         exchange.check_head()
         principal = exchange.principal = await self._door(exchange)
@@ -181,6 +191,10 @@ class Room:
             exchange.route = next(iter(methods.values()))[0].path
             raise NoSuchMethod(sorted(methods))
         return found
+
+
+async def _no_body() -> Any:
+    raise Disconnected
 
 
 _ANY_SEGMENT = b"{}"
@@ -235,7 +249,7 @@ async def body_of(exchange: Exchange) -> bytes:
     return exchange.body
 
 
-def deed_of(exchange: Exchange) -> Deed:
+def deed_of(exchange: Exchange, audited: frozenset[str] = frozenset()) -> Deed:
     """Return the circumstances of a request whose body is read; Malformed if its Idempotency-Key is none."""
     key = exchange.header("idempotency-key")
     if key is None:
@@ -243,7 +257,7 @@ def deed_of(exchange: Exchange) -> Deed:
     if _IDEMPOTENCY_KEY.fullmatch(key) is None:
         raise Malformed("An Idempotency-Key is 1 to 255 visible ASCII characters", part="header")
     request = b"\n".join((exchange.method.encode("ascii"), exchange.target, exchange.body or b""))
-    return Deed(exchange.request_id, key, hashlib.sha256(request).digest())
+    return Deed(exchange.request_id, key, hashlib.sha256(request).digest(), audited)
 
 
 class Sealed:

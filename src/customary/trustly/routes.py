@@ -66,7 +66,7 @@ class Routes:
             stated_number=named.number,
             stated_external_id=named.external_id,
         )
-        customer = await self._performer.perform(principal, use_case, deed_of(exchange))
+        customer = await self._performer.perform(principal, use_case, deed_of(exchange, disclosure.audited))
         return await self._answer(principal, customer, disclosure)
 
     async def update(self, exchange: Exchange) -> Reply:
@@ -86,7 +86,7 @@ class Routes:
             disclosure,
             stated_number=named.number,
         )
-        customer = await self._performer.perform(principal, use_case, deed_of(exchange))
+        customer = await self._performer.perform(principal, use_case, deed_of(exchange, disclosure.audited))
         return await self._answer(principal, customer, disclosure)
 
     async def get(self, exchange: Exchange) -> Reply:

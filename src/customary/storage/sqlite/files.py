@@ -62,6 +62,7 @@ def prepare(folder: Path) -> None:
                     connection.pragma("journal_mode", "wal")
                 migrate(connection, steps)
         with _closing(writing(folder)) as connection:
+            connection.set_busy_timeout(int(SETUP_SECONDS_MAX * 1000))
             _check_pair(connection)
 
 
