@@ -1,11 +1,12 @@
 """Keys of the Trustist dialect as fixtures, shared and standing alone, and both faces of one tenant."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from dialects.faces import Faces
-from dialects.signing import PERSON, Signer, new_signer
+from dialects.signing import DAY, PERSON, Signer, new_signer
 from merchant import UNMASKED, shop
 from serving import Server, Tenancy, make_tenancy
 
@@ -51,3 +52,13 @@ def customer_id(key: Signer) -> str:
 def faces(tenancy: Tenancy) -> Faces:
     """Both faces of the tenant that all tests of a worker share."""
     return Faces(shop(tenancy, *UNMASKED), new_signer(tenancy))
+
+
+@pytest.fixture(scope="session")
+def command_of_that_day(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The product's command in processes whose clock stands at the second of the vectors."""
+    script = Path(__file__).parent / "standing_clock.py"
+    standing = tmp_path_factory.mktemp("that-day") / "customary"
+    standing.write_text(f'#!/bin/sh\nexec "{command.parent / "python"}" "{script}" {DAY} "$@"\n')
+    standing.chmod(0o755)
+    return standing

@@ -19,6 +19,8 @@ from serving import HOST, Answer, Headers, Server, Tenancy
 
 PERSON = {"firstName": "Sarah", "lastName": "Johnson", "emailAddress": "sarah@example.com"}
 JSON_TYPE = "application/json"
+DAY = 1_761_043_200
+"""The second of the contract's own vectors: 21 October 2025, 10:40 UTC."""
 
 _nonces = itertools.count()
 

@@ -1,7 +1,7 @@
 """The installed product on the day of the vectors: its command line, in a process whose clock stands still.
 
     python standing_clock.py EPOCH serve ...                       as the product's own command
-    python standing_clock.py EPOCH key TENANT ID SECRET ...        stores keys whose ids and secrets are given
+    python standing_clock.py EPOCH store-keys TENANT ID SECRET ... stores keys whose ids and secrets are given
 
 Run by the interpreter of the venv that has the wheel, so it tells the product nothing but the time. It must
 never be imported by a test.
@@ -48,7 +48,7 @@ def store_keys(tenant_id: str, *ids_and_secrets: str) -> None:
 
 if __name__ == "__main__":
     SystemDice.now = that_instant  # type: ignore[method-assign, assignment]  # the product makes its own dice
-    if sys.argv[2] == "key":
+    if sys.argv[2] == "store-keys":
         store_keys(*sys.argv[3:])
     else:
         main(sys.argv[2:])

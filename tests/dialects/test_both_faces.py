@@ -8,8 +8,9 @@ from uuid import uuid4
 import pytest
 
 from dialects.faces import TRUSTIST, TRUSTLY, Faces
+from dialects.signing import Signer
 from merchant import CUSTOMERS, Merchant, fresh_external_id
-from serving import Tenancy
+from serving import Server, Tenancy
 
 
 @pytest.mark.statement("S15", "T17")
@@ -125,3 +126,21 @@ def test_an_upsert_finds_what_trustist_changed(faces: Faces) -> None:
     again = faces.merchant.saved({"vip": "7"}, f"{CUSTOMERS}?externalId={external_id}")
     assert (again["customerId"], again["name"], again["vip"]) == (number, "Johann Bach", "7")
     assert faces.trustist(customer_id)["orgId"] == "branch-003"
+
+
+@pytest.mark.statement("T19", "S19")
+def test_a_tenants_first_merchant_finds_what_was_there_before_it(server: Server) -> None:
+    """A tenant may begin with Trustist alone; its customers are its first merchant's once there is one."""
+    tenant_id = server.printed("tenant", "create", "No merchant yet")["tenantId"]
+    key = server.create_key(tenant_id, scheme="hmac")
+    tenant = Signer(server, key.key_id, key.secret)
+    email = f"{uuid4().hex}@example.com"
+    customer_id = tenant.call("POST", "/v1/customers", TRUSTIST | {"emailAddress": email}).json["id"]
+    assert tenant.call("GET", "/v1/merchants").json["name"] == "No merchant yet"
+    merchant_id = server.printed("merchant", "create", "First", "--tenant", tenant_id)["merchantId"]
+    merchant = Merchant(server, server.create_key(tenant_id, merchant_id))
+    (shown,) = merchant.list()
+    assert (shown["email"], shown["merchantId"]) == (email, merchant_id)
+    merchant.update(shown["customerId"], phone="+16505551212")
+    assert tenant.call("GET", f"/v1/customers/{customer_id}").json["orgId"] == TRUSTIST["orgId"]
+    assert tenant.call("GET", "/v1/merchants").json["name"] == "First"

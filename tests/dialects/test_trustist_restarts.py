@@ -1,4 +1,4 @@
-"""What a restart must not make forget: a nonce was used, whoever ended the server and however (S6)."""
+"""What a restart must not make forget, and what it may find: another day, or no root key (S6, S7)."""
 
 import signal
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dialects.signing import PERSON, Hawk, Signer, indistinct, new_signer
+from dialects.signing import DAY, PERSON, Hawk, Signer, indistinct, new_signer
 from serving import Server, make_tenancy, serving
 
 
@@ -56,3 +56,38 @@ def test_what_was_acknowledged_before_a_kill_is_there_afterwards(mortal: Server,
     assert one.call("POST", "/v1/customers", PERSON, headers=once).body == created.body
     total = one.call("GET", f"/v1/customers?emailAddress={PERSON['emailAddress']}", headers=HOST)
     assert created.json in total.json
+
+
+@pytest.mark.statement("S7")
+def test_an_expired_key_is_like_an_unknown_one(
+    command: Path, command_of_that_day: Path, tmp_path: Path
+) -> None:
+    """A key made for a day passes on that day; a server started later answers it like any stranger."""
+    with serving(command_of_that_day, tmp_path) as server:
+        tenancy = make_tenancy(server)
+        arguments = ("key", "create", "--tenant", tenancy.tenant_id, "--scheme", "hmac")
+        made = server.printed(*arguments, "--expires-on", "2025-10-22")
+        then = Signer(server, made["keyId"], made["secret"])
+        assert then.call("GET", "/v1/merchants", hawk=Hawk(ts=DAY)).status == 200
+    with serving(command, tmp_path) as server:
+        now = then.but(server=server)
+        answer = now.call("GET", "/v1/merchants")
+        assert answer.status == 401
+        assert indistinct(answer) == indistinct(now.but(key_id="nobody").call("GET", "/v1/merchants"))
+
+
+@pytest.mark.statement("S23")
+def test_without_its_root_key_the_server_says_try_again(mortal: Server, one: Signer) -> None:
+    """Errors: 503 unavailable with Retry-After, for whoever asks, until the key is back."""
+    mortal.stop()
+    root_key = mortal.folder / "store" / "root.key"
+    away = root_key.rename(root_key.with_suffix(".away"))
+    mortal.start()
+    for signer in (one, one.but(key_id="nobody")):
+        answer = signer.call("GET", "/v1/customers", headers=HOST)
+        assert (answer.status, answer.json["code"]) == (503, "unavailable")
+        assert int(answer.header("Retry-After") or "0") > 0
+    mortal.stop()
+    away.rename(root_key)
+    mortal.start()
+    assert one.call("GET", "/v1/customers", headers=HOST).status == 200

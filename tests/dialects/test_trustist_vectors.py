@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from dialects.signing import (
+    DAY,
     Hawk,
     Sent,
     Signer,
@@ -36,7 +37,6 @@ OURS = {
     if vector["target"].startswith("/v1/")
 }
 HMAC = [pytest.param(vector, id=vector["method"]) for vector in VECTORS["hmac_sha256"]]
-DAY = 1_761_043_200
 HOST = [("Host", "api.trustistecommerce.com")]
 PORT = [("Host", "api.trustistecommerce.com:443")]
 UNKNOWN = "/v1/customers/3kTp9j2mN5xR"
@@ -92,19 +92,13 @@ def test_the_client_makes_the_hmac_vectors(vector: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def that_day(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def that_day(command_of_that_day: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server on which it is the second of the vectors, with a key for each that is about customers."""
-    folder = tmp_path_factory.mktemp("that-day")
-    python = command.parent / "python"
-    script = Path(__file__).parent / "standing_clock.py"
-    standing = folder / "customary"
-    standing.write_text(f'#!/bin/sh\nexec "{python}" "{script}" {DAY} "$@"\n')
-    standing.chmod(0o755)
-    with serving(standing, folder) as server:
+    with serving(command_of_that_day, tmp_path_factory.mktemp("vectors")) as server:
         tenant_id = server.printed("tenant", "create", "Vectors")["tenantId"]
         keyed = OURS | {"vector": VECTORS["hmac_sha256"][0]}
         pairs = [text for key_id, vector in keyed.items() for text in (key_id, vector["key"])]
-        done = server.run("key", tenant_id, *pairs)
+        done = server.run("store-keys", tenant_id, *pairs)
         assert done.returncode == 0, done.stderr
         yield server
 
