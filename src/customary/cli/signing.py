@@ -68,6 +68,9 @@ def curl(
     url: Annotated[
         str | None, Parameter(help="Where the server is; the settings' host and port if not given.")
     ] = None,
+    public_url: Annotated[
+        str | None, Parameter(help="What clients call the server, to be signed; the setting if not given.")
+    ] = None,
     include: Annotated[
         bool,
         Parameter(name=("--include", "-i"), show_default=False, help="Print status line and headers, too."),
@@ -84,7 +87,7 @@ def curl(
     Example: customary curl -X PUT -d @change.json /v1/customers/3kTp9j2mN5xR
     """
     content = _body(body)
-    request = _request(settings_for(data), path, method, content, url)
+    request = _request(settings_for(data, public_url=public_url), path, method, content, url)
     with open_house(data) as house:
         key_id, secret = _key(house, key)
     from customary.http.schemes import SignedRequest
@@ -131,7 +134,7 @@ def _request(
     if not path.startswith("/"):
         raise WrongUsage("PATH begins with a slash, such as /v1/customers")
     given = urlsplit(url or _own_url(settings))
-    seen = urlsplit(settings.public_url) if settings.public_url and url is None else given
+    seen = urlsplit(settings.public_url) if settings.public_url else given
     for address in (given, seen):
         if address.scheme not in _PORTS or not address.hostname or address.path.strip("/"):
             raise WrongUsage("--url is http:// or https://, a host, and perhaps a port")

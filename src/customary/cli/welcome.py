@@ -47,7 +47,9 @@ def welcome(house: "House", address: str, demo: "Demo | None", *, root_key_made:
 def _demo_lines(house: "House", url: str, demo: "Demo") -> list[str]:
     base = shlex.quote(f"{url}/api/v1/customers")
     user = f"curl -u '{_user(demo.basic)}'"
-    sign = f"{program()} curl{_url_option(url)}{data_option(house.settings)}"
+    public_url = house.settings.public_url
+    seen = f" --public-url {shlex.quote(public_url)}" if public_url else ""
+    sign = f"{program()} curl{_url_option(url)}{seen}{data_option(house.settings)}"
     lines = [
         "",
         "Paste into another terminal. Through the Trustly API, two customers, and one made or changed:",
