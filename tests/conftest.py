@@ -8,12 +8,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 pytest.register_assert_rewrite("merchant", "serving")
 
 from merchant import UNMASKED, Merchant, shop  # noqa: E402  # only what is imported later is rewritten
-from serving import Server, Tenancy, installed, make_tenancy, serving  # noqa: E402
-from statements import STATEMENTS, Account  # noqa: E402
+from serving import Server, Tenancy, installed, make_tenancy, serving  # noqa: E402  # as above
+from statements import STATEMENTS, Account  # noqa: E402  # as above
+
+# No deadline: the machine that builds is shared, and a slow example is no failure. The seed is printed.
+settings.register_profile("customary", deadline=None, print_blob=True)
+settings.load_profile("customary")
 
 _ACCOUNT = pytest.StashKey[Account]()
 _PROPERTY = "statement"

@@ -16,8 +16,8 @@ from customary.app.performer import Performer
 from customary.config import Settings
 from customary.domain.errors import Unavailable
 from customary.storage.sqlite import SQLiteEngine
-from customary.vault import RootVault, new_root_key_file, root_key_from_text, root_key_of_file
-from customary.vault.rootkey import RootKeyRefused
+from customary.vault import RootVault, new_root_key_file, root_key_of_file
+from customary.vault.rootkey import RootKeyRefused, refuse_weak
 
 DATABASE = "customary.db"
 _FINGERPRINT = "root_key_fingerprint"
@@ -114,9 +114,9 @@ class House:
     def _root_key(self) -> tuple[Opened, bytes | None]:
         """Return the root key: the setting's, else the file's, else a new one for a new folder."""
         if self.settings.root_key is not None:
-            return Opened("setting root_key", False), root_key_from_text(
-                self.settings.root_key.decode("ascii")
-            )
+            key = bytes(self.settings.root_key)
+            refuse_weak(key)
+            return Opened("setting root_key", False), key
         path: Path = self.settings.root_key_file
         if path.exists():
             return Opened(str(path), False), root_key_of_file(path)

@@ -15,8 +15,8 @@ from customary.cli.faces import Face, view
 from customary.cli.frame import (
     AsJson,
     Data,
+    date_text,
     harmless,
-    instant_text,
     open_house,
     print_facts,
     print_json,
@@ -158,7 +158,7 @@ def _row(customer: Customer) -> tuple[str, ...]:
         particulars.email or "",
         (particulars.address.country if particulars.address else None) or "",
         particulars.external_id or "",
-        instant_text(customer.updated_at) or "",
+        date_text(customer.updated_at),
     )
 
 

@@ -1,5 +1,6 @@
 """The command that looks for what is wrong with an installation and says what to do about it."""
 
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -48,7 +49,7 @@ def _print(findings: "list[Finding]") -> None:
     width = max(len(finding.check) for finding in findings)
     for finding in findings:
         sign = _SIGNS[finding.state]
-        if sys.stdout.isatty():
+        if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
             sign = f"\x1b[{_COLOURS[finding.state]}m{sign}\x1b[0m"
         print(f"{sign}  {finding.check.ljust(width)}  {harmless(finding.what)}")
         if finding.next:

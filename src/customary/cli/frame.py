@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # opening a house loads the engine and the ciphers; asking fo
 
 T = TypeVar("T")
 
+_LAST_COLUMN_MIN = 24
 DEFAULT_URL = "http://127.0.0.1:8080"
 
 Data = Annotated[
@@ -68,12 +69,19 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty:
         print(empty, file=sys.stderr)
         return
     cells = [[harmless(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty():
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    # Ids are there to be copied: only the last column may be broken, so a narrow terminal gets plain lines.
+    if sys.stdout.isatty() and sum(widths[:-1]) + 3 * len(widths) + _LAST_COLUMN_MIN < _terminal_columns():
         _print_rich_table(columns, cells)
         return
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     for row in ([heading.upper() for heading in columns], *cells):
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _terminal_columns() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 def _print_rich_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
@@ -83,7 +91,8 @@ def _print_rich_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) ->
     from rich.text import Text
 
     table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
-    table.columns[0].no_wrap = True
+    for column in table.columns[:-1]:
+        column.no_wrap = True
     for row in cells:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)
@@ -110,6 +119,11 @@ def harmless(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def date_text(instant: datetime | None) -> str:
+    """Return the day of an instant, in UTC: enough for a table."""
+    return "" if instant is None else instant.date().isoformat()
 
 
 def instant_text(instant: datetime | None) -> str | None:

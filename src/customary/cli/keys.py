@@ -11,6 +11,7 @@ from customary.app.credentials import Issued
 from customary.cli.frame import (
     AsJson,
     Data,
+    date_text,
     done,
     instant_text,
     open_house,
@@ -109,7 +110,7 @@ def list_keys(*, tenant_id: TenantOption = None, data: Data = None, as_json: AsJ
                 one.tenant_id,
                 _merchant_id(one, merchants) or "",
                 _state(one, now),
-                instant_text(one.last_used_at) or "never",
+                date_text(one.last_used_at) or "never",
                 " ".join(sorted(one.permissions)),
             )
             for one in keys
@@ -231,4 +232,6 @@ def _state(credential: Credential, now: datetime) -> str:
         return "revoked"
     if not credential.usable_at(now):
         return "expired"
-    return "usable" if credential.expires_at is None else f"until {instant_text(credential.expires_at)}"
+    if credential.expires_at is None:
+        return "usable"
+    return f"until {date_text(credential.expires_at - timedelta(microseconds=1))}"  # the last day it works

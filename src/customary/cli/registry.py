@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 from customary.cli.frame import (
     AsJson,
     Data,
+    date_text,
     done,
     instant_text,
     open_house,
@@ -71,8 +72,8 @@ def list_tenants(*, data: Data = None, as_json: AsJson = False) -> None:
         print_json([_tenant_view(one) for one in tenants])
         return
     print_table(
-        ("tenant id", "name", "created"),
-        [(one.tenant_id, one.name, instant_text(one.created_at) or "") for one in tenants],
+        ("tenant id", "created", "name"),
+        [(one.tenant_id, date_text(one.created_at), one.name) for one in tenants],
         empty=f'There is no tenant yet. Make one: {program()} tenant create "Acme Group"',
     )
 
@@ -134,8 +135,8 @@ def list_merchants(*, tenant_id: TenantOption = None, data: Data = None, as_json
         print_json([_merchant_view(one) for one in merchants])
         return
     print_table(
-        ("merchant id", "name", "tenant id", "created"),
-        [(m.merchant_id, m.name, m.tenant_id, instant_text(m.created_at) or "") for m in merchants],
+        ("merchant id", "tenant id", "created", "name"),
+        [(m.merchant_id, m.tenant_id, date_text(m.created_at), m.name) for m in merchants],
         empty=f'There is no merchant. Make one: {program()} merchant create "Acme Shop" --tenant TENANT-ID',
     )
 

@@ -212,7 +212,7 @@ def _name_changes(particulars: Particulars, patch: CustomerPatch) -> dict[str, o
     """Return the new form of the name, or nothing when the patch repeats the name as it is shown."""
     now = particulars
     changes: dict[str, object] = {}
-    if patch.full_name is not UNSET and patch.full_name != now.shown_full_name:
+    if patch.full_name is not UNSET and (patch.full_name is None or patch.full_name != now.shown_full_name):
         changes = {"full_name": patch.full_name, "given_name": None, "family_name": None}
         now = Particulars(full_name=patch.full_name)
     if patch.given_name is not UNSET or patch.family_name is not UNSET:
