@@ -40,7 +40,7 @@ def load(tenancy: Tenancy) -> Iterator[Signer]:
 def test_no_command_is_refused_because_the_server_is_writing(tenancy: Tenancy) -> None:
     """Commands that read and commands that write succeed beside four clients that never pause."""
     server, tenant_id = tenancy.server, tenancy.tenant_id
-    for _ in range(5):
+    for _ in range(3):
         for arguments in (
             ("merchant", "list", "--tenant", tenant_id),
             ("merchant", "create", "Beside", "--tenant", tenant_id),
