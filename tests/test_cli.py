@@ -249,6 +249,25 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
     assert done.stdout == "["
 
 
+@pytest.mark.parametrize("width", [60, 200])
+def test_no_terminal_is_too_narrow_for_an_id(line: CommandLine, width: int) -> None:
+    """On a terminal, ids are printed whole, in a table where one fits: they are there to be copied."""
+    tenant_id = line.made("tenant", "create", "A name of many words " * 4)["tenantId"]
+    key_id = line.made("key", "create", "--tenant", tenant_id, "--scheme", "hmac")["keyId"]
+    ours, theirs = os.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        done = subprocess.run(
+            [PROGRAM, "key", "list"], cwd=line.folder, stdout=theirs, stdin=subprocess.DEVNULL, timeout=60,
+            env={**os.environ, "COLUMNS": str(width), "TERM": "xterm"}, check=True,
+        )  # fmt: skip
+        os.close(theirs)
+        printed = terminal.read(65_536).decode()
+    assert done.returncode == 0
+    assert tenant_id in printed
+    assert key_id in printed
+    assert ("───" in printed) == (width == 200)
+
+
 def test_a_mistake_of_ours_is_one_line_without_values() -> None:
     """What nobody foresaw is told by class and place, never with the text of the exception."""
     script = (

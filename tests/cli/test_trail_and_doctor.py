@@ -1,12 +1,20 @@
 """The commands that look after an installation: the audit trail's, and the doctor."""
 
 import os
+from collections.abc import Generator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from command_line import CommandLine
+from customary.app.ports import MarkUsed
+from customary.bootstrap.house import House
+from customary.cli import checks
+from customary.config import Settings
 
 
 def found(line: CommandLine, check: str, state: str) -> list[str]:
@@ -136,8 +144,6 @@ def test_no_folder_is_a_finding_and_not_made(line: CommandLine) -> None:
 
 def test_a_key_that_ends_soon_is_told(line: CommandLine, tenant_id: str) -> None:
     """Two weeks before a key's last day its owner can make another."""
-    from datetime import UTC, datetime
-
     today = datetime.now(UTC).date().isoformat()
     made = line.made("key", "create", "--tenant", tenant_id, "--scheme", "hmac", "--expires-on", today)
     (told,) = found(line, "keys", "advice")
@@ -152,4 +158,53 @@ def test_a_stranger_root_key_is_refused_by_every_command(line: CommandLine, merc
     _lost_key(line)
     for command in (("tenant", "list"), ("tenant", "create", "X")):
         assert line(*command).code == 3
+    assert not Path("customary-data/root.key").exists()
+
+
+def test_a_clock_behind_the_store_is_found(line: CommandLine, tenant_id: str) -> None:
+    """What was stored cannot have happened in the future: then the clock has gone back."""
+    key_id = line.made("key", "create", "--tenant", tenant_id, "--scheme", "hmac")["keyId"]
+
+    def used() -> Generator[Any, Any, None]:
+        yield MarkUsed(((tenant_id, key_id, datetime.now(UTC) + timedelta(minutes=5)),))
+
+    with House(Settings(data=Path("customary-data"))) as house:
+        house.engine.perform_now([used])
+    assert found(line, "clock", "problem") == ["it is behind what is stored"]
+
+
+def test_a_disk_that_fills_up_is_told_in_time(
+    line: CommandLine, tenant_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First comes a note, then a problem."""
+    monkeypatch.setattr(checks, "DISK_BYTES_ADVISED", 1 << 62)
+    assert found(line, "disk", "advice")
+    monkeypatch.setattr(checks, "DISK_BYTES_MIN", 1 << 62)
+    assert found(line, "disk", "problem")
+
+
+def test_clear_http_is_noted(line: CommandLine, tenant_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has allowed secrets to travel in clear is reminded of it."""
+    assert found(line, "network", "fine")
+    monkeypatch.setenv("CUSTOMARY_HOST", "0.0.0.0")
+    monkeypatch.setenv("CUSTOMARY_ALLOW_CLEAR_HTTP", "true")
+    assert found(line, "network", "advice")
+
+
+def test_schema_steps_that_wait_are_told_and_not_taken(line: CommandLine, tenant_id: str) -> None:
+    """The doctor says that the next start will change the schema, and leaves it to that start."""
+    with closing(apsw.Connection("customary-data/customary.db")) as connection:
+        connection.execute("DELETE FROM schema_migrations WHERE number = 1")
+        left = connection.execute("SELECT count(*) FROM schema_migrations").get
+        assert found(line, "schema", "advice") == ["1 steps are not taken yet"]
+        assert connection.execute("SELECT count(*) FROM schema_migrations").get == left
+
+
+def test_the_doctor_makes_no_root_key(line: CommandLine) -> None:
+    """A folder that was made and never used gets its key from the first start, not from a look at it."""
+    with House(Settings(data=Path("customary-data"))):
+        Path("customary-data/root.key").unlink()
+    with closing(apsw.Connection("customary-data/customary.db")) as connection:
+        connection.execute("DELETE FROM meta WHERE name = 'root_key_fingerprint'")
+    assert line("doctor").code == 1
     assert not Path("customary-data/root.key").exists()

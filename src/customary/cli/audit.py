@@ -82,6 +82,8 @@ def verify(*, data: Data = None, as_json: AsJson = False) -> int:
             "result": f"{len(finding.flaws)} flaws" if finding.flaws else "intact",
         }
     )
+    if finding.unsealed:
+        print("A running server seals new entries within a second.", file=sys.stderr)
     for flaw in finding.flaws:
         print(f"tenant {flaw.tenant_id}, block {flaw.block_no}, entry {flaw.leaf_no}: {flaw.what}")
     if finding.flaws:
