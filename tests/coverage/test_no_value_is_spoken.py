@@ -151,8 +151,8 @@ def _plant_by_commands(crime: Crime, voices: Voices) -> None:
         crime.printed += f"{done.stdout}{done.stderr}".encode()
     for face in ROOMS:  # each shows what the other has no member for
         out = server.folder / f"out.{face}.ndjson"
-        options = ("--tenant", tenant, "--unmasked", "--face", face, "--out", str(out))
-        done = server.run("customers", "export", *options)
+        how = ("--tenant", tenant, "--unmasked", "--face", face, "--out", str(out))
+        done = server.run("customers", "export", *how)
         assert done.returncode == 0, done.stderr
         crime.printed += f"{done.stdout}{done.stderr}".encode()
         crime.shown += out.read_bytes()

@@ -102,6 +102,16 @@ class Patient(Connection):
             received += chunk
         assert received == expected
 
+    def received_within(self, seconds: float) -> bytes | None:
+        """Return the bytes that have come, none if the connection was closed, None if none came in time."""
+        self._socket.settimeout(seconds)
+        try:
+            return self._socket.recv(65536)
+        except TimeoutError:
+            return None
+        except ConnectionResetError:
+            return b""
+
     def rest(self) -> bytes:
         """Return whatever comes until the server closes the connection."""
         received = b""

@@ -101,7 +101,7 @@ def _started(installation: Installation, host: str) -> tuple[int, "subprocess.Po
 
 
 def test_it_starts_within_a_second(command: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """From the start of the process to the first 200 of /readyz; the number is printed, the bound generous."""
+    """From the start of the process to the first 200 of /readyz; the time is printed, the bound generous."""
     with serving(command, tmp_path / "server") as server:
         server.stop()
         again = min(_seconds_to_ready(server) for _ in range(3))

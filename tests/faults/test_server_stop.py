@@ -63,7 +63,7 @@ def test_a_request_in_flight_is_answered_before_the_end(tenancy: Tenancy) -> Non
     process = server.process
     assert process is not None
     body = b'{"externalId":"in-flight","name":"A","address":{"country":"US"},"phone":"1","email":"a@b"}'
-    with Patient(server.port) as connection:
+    with closing(Patient(server.port)) as connection:
         connection.begin(tenancy, len(body))
         process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + 10
@@ -90,7 +90,7 @@ def test_a_stop_waits_no_longer_than_it_was_told(command: Path, tmp_path: Path) 
     """A client that never ends its request does not keep the server from ending."""
     with serving(command, tmp_path / "server", shutdown_seconds="1") as server:
         tenancy = make_tenancy(server)
-        with Patient(server.port) as connection:
+        with closing(Patient(server.port)) as connection:
             connection.begin(tenancy, 10)
             assert server.process is not None
             server.process.send_signal(signal.SIGTERM)
