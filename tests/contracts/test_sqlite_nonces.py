@@ -1,6 +1,7 @@
 """The file of used nonces: one use each, over restarts, torn records and a full disk."""
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def test_expired_claims_are_forgotten(tmp_path: Path, clock: _Clock, nonces: Non
     for step in range(20):
         clock.now = NOW + step * SLICE_SECONDS
         assert nonces.claim("key", int(clock.now), "n", clock.now + 60)
-        nonces.sync()
+        nonces.forget_expired()
         assert len(_files(tmp_path)) <= 4
     assert not nonces.claim("key", int(clock.now), "n", clock.now + 60)
     clock.now += 60 + SLICE_SECONDS
@@ -135,3 +136,26 @@ def test_the_file_tells_nothing(tmp_path: Path, nonces: NonceStore) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
     assert len(file.read_bytes()) == RECORD_BYTES
     assert b"SHOWS" not in file.read_bytes()
+
+
+def test_the_journal_is_flushed_while_nonces_are_claimed(tmp_path: Path) -> None:
+    """Flushing runs on another thread, and a claim that begins a new slice meanwhile disturbs it not."""
+    nonces = NonceStore(tmp_path, clock=lambda: 0.0)
+    done = threading.Event()
+    failures: list[BaseException] = []
+
+    def flush() -> None:
+        try:
+            while not done.is_set():
+                nonces.sync()
+        except BaseException as error:
+            failures.append(error)
+
+    flushing = threading.Thread(target=flush)
+    flushing.start()
+    for slice_no in range(600):
+        assert nonces.claim("key", slice_no, "n", slice_no * 30.0)
+    done.set()
+    flushing.join()
+    nonces.close()
+    assert not failures

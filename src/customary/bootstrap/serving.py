@@ -83,6 +83,7 @@ class Housekeeping:
         """Run from the start of the server to its stop (the ASGI lifespan protocol)."""
         await receive()
         self._task = asyncio.create_task(self._keep())
+        self._task.add_done_callback(_stop_if_failed)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._task.cancel()
@@ -115,6 +116,7 @@ class Housekeeping:
                 _log.warning("left undone at stop", error=type(error).__name__, detail=error.detail)
 
     async def _seal(self) -> None:
+        self._nonces.forget_expired()
         try:
             await asyncio.to_thread(self._nonces.sync)
         except OSError:
@@ -133,6 +135,13 @@ class Housekeeping:
             before = self._house.performer.answers_since()
             while await self._house.engine.perform(lambda: _swept(before)):
                 pass
+
+
+def _stop_if_failed(task: asyncio.Task[None]) -> None:
+    """End the process when housekeeping has failed: without it no revocation would be noticed."""
+    if not task.cancelled() and task.exception() is not None:
+        _log.error("housekeeping has failed", exc_info=task.exception())
+        _stop_at_once("housekeeping has failed")
 
 
 def _swept(before: datetime) -> Generator[Any, Any, int]:

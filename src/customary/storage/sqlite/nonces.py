@@ -60,7 +60,10 @@ class _Slice:
 
 
 class NonceStore:
-    """The used nonces of one data folder; for one thread, and one process at a time (the server's)."""
+    """The used nonces of one data folder; for one thread, and one process at a time (the server's).
+
+    Only ``sync`` may run on another thread, because it waits for the disk.
+    """
 
     def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
         """Load what was claimed and has not expired; ``clock`` gives seconds since 1970."""
@@ -72,7 +75,7 @@ class NonceStore:
             number = path.name.removeprefix(_PREFIX)
             if number.isascii() and number.isdigit():
                 self._slices[int(number)] = _Slice(path)
-        self._forget_expired()
+        self.forget_expired()
 
     def claim(self, key_id: str, ts: int, nonce: str, expires_at: float) -> bool:
         """Return True for the first use of that nonce by that key at that second, False for any other.
@@ -99,9 +102,8 @@ class NonceStore:
         return True
 
     def sync(self) -> None:
-        """Bring the claims to the disk and forget expired ones; for housekeeping, each second."""
-        self._forget_expired()
-        for known in self._slices.values():
+        """Bring the claims to the disk; for housekeeping, each second, on any thread."""
+        for known in list(self._slices.values()):  # in one step: a claim may add a slice meanwhile
             known.sync()
 
     def close(self) -> None:
@@ -111,7 +113,8 @@ class NonceStore:
             known.close()
         self._slices.clear()
 
-    def _forget_expired(self) -> None:
+    def forget_expired(self) -> None:
+        """Forget the claims that have expired, and their files; not while ``sync`` runs."""
         now = self._clock()
         for number in [number for number in self._slices if (number + 1) * SLICE_SECONDS <= now]:
             expired = self._slices.pop(number)
