@@ -1,6 +1,8 @@
 """Opening a house: where the root key comes from, and which are refused."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,20 @@ def test_a_folder_that_is_not_there_is_not_made_by_a_look(tmp_path: Path) -> Non
     with pytest.raises(Unavailable):
         House(settings_of(tmp_path / "house"), may_make=False)
     assert not (tmp_path / "house").exists()
+
+
+def test_programs_that_open_a_new_folder_at_once_agree_on_its_key(tmp_path: Path) -> None:
+    """However many begin together, one makes the key and all open under it."""
+    command = [
+        sys.executable,
+        "-m",
+        "customary",
+        "tenant",
+        "create",
+        "Acme",
+        "--data",
+        str(tmp_path / "house"),
+    ]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(6)]
+    told = [process.communicate(timeout=60)[1] for process in started]
+    assert [process.returncode for process in started] == [0] * 6, told

@@ -79,9 +79,10 @@ class House:
             raise Unavailable("There is no data folder there; `customary serve` makes one")
         self.engine = SQLiteEngine(settings.data, serving=serving, fatal=fatal)
         try:
-            self.opened, key = self._root_key()
-            self.vault = None if key is None else RootVault(key)
-            self._check_fingerprint()
+            with self.engine.setting_up():
+                self.opened, key = self._root_key()
+                self.vault = None if key is None else RootVault(key)
+                self._check_fingerprint()
         except BaseException:
             self.engine.close()
             raise

@@ -12,7 +12,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -150,6 +150,10 @@ class SQLiteEngine:
     async def drained(self) -> None:
         """Return when every job that was handed in is answered."""
         await self._batches.drained()
+
+    def setting_up(self) -> AbstractContextManager[None]:
+        """Return a lock under which one process at a time makes what belongs to the folder."""
+        return files.setup_lock(self._folder)
 
     def close(self) -> None:
         """End the threads, move the whole WAL into the databases, and let another server serve the folder."""

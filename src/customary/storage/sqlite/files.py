@@ -51,7 +51,7 @@ def prepare(folder: Path) -> None:
             detail=f"SQLite {apsw.sqlite_lib_version()}",
         )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _setup_lock(folder):
+    with setup_lock(folder):
         for name, steps in ((KEYS, KEYS_STEPS), (STORE, STORE_STEPS)):
             path = folder / name
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -155,8 +155,8 @@ def server_lock(folder: Path) -> int:
 
 
 @contextmanager
-def _setup_lock(folder: Path) -> Iterator[None]:
-    """Let one process at a time make or migrate the databases."""
+def setup_lock(folder: Path) -> Iterator[None]:
+    """Let one process at a time make or migrate what is in the folder; not to be taken twice."""
     lock = os.open(folder / SETUP_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         until = time.monotonic() + SETUP_SECONDS_MAX

@@ -1,0 +1,5 @@
+"""``python -m customary`` is ``customary``."""
+
+from customary.cli import main
+
+main()
