@@ -4,7 +4,7 @@ The use cases here yield engine requests themselves, because nothing in them is 
 this module once, when they are made. It must never know how a secret is presented or compared on the wire.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -225,7 +225,7 @@ class Registry:
         self._engine = engine
         self._vault = vault
         self._known: dict[str, KnownKey] = {}
-        self._merchants: dict[str, Sequence[Merchant]] = {}
+        self._merchants: dict[str, dict[int, Merchant]] = {}
         self._tenants: dict[str, Tenant] = {}
         self._generation = -1
         self._used: dict[tuple[str, str], datetime] = {}
@@ -247,9 +247,9 @@ class Registry:
         self._forget_if_changed()
         merchants = self._merchants.get(principal.tenant_id)
         if merchants is None:
-            merchants = await self._engine.read(lambda: list_merchants(principal.tenant_id))
-            self._merchants[principal.tenant_id] = merchants
-        return next((m for m in merchants if m.merchant_no == principal.home_merchant_no), None)
+            found = await self._engine.read(lambda: list_merchants(principal.tenant_id))
+            merchants = self._merchants[principal.tenant_id] = {m.merchant_no: m for m in found}
+        return merchants.get(principal.home_merchant_no)
 
     async def tenant(self, principal: Principal) -> Tenant:
         """Return the principal's tenant."""

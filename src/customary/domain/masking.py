@@ -1,6 +1,6 @@
 """Masks of guarded values: what is shown of a tax number to one who may not see it."""
 
-from customary.domain.customer import GUARDED_FIELDS, NOTHING_GUARDED, Guarded
+from customary.domain.customer import NOTHING_GUARDED, Guarded
 
 MASK = "#"
 
@@ -23,5 +23,8 @@ def masks_of(guarded: Guarded) -> Guarded:
     if guarded == NOTHING_GUARDED:
         return NOTHING_GUARDED
     return Guarded(
-        *(None if (value := getattr(guarded, name)) is None else masked(value) for name in GUARDED_FIELDS)
+        None if guarded.tax_id is None else masked(guarded.tax_id),
+        None if guarded.national_id is None else masked(guarded.national_id),
+        None if guarded.person_id is None else masked(guarded.person_id),
+        None if guarded.license_number is None else masked(guarded.license_number),
     )

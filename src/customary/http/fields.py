@@ -97,7 +97,20 @@ class Fields:
     def texts(self, named: Mapping[str, tuple[str, "Limits"]]) -> dict[str, Any]:
         """Return the string members that are there, under the domain's names for them."""
         members = self._members
-        return {field: self.text(name, limits) for name, (field, limits) in named.items() if name in members}
+        found: dict[str, Any] = {}
+        for name, (field, limits) in named.items():
+            if name in members:
+                value = members[name]
+                # What nearly every member is, without a call; the rest is judged by ``text``.
+                if (
+                    type(value) is str
+                    and limits.min_length <= len(value) <= limits.max_length
+                    and (not limits.clean or (value.isascii() and value.isprintable()))
+                ):
+                    found[field] = value
+                else:
+                    found[field] = self.text(name, limits)
+        return found
 
     def integer(self, name: str) -> int | UnsetType | None:
         """Return an integer member that fits 64 bits; a boolean or a fraction is no integer."""

@@ -132,7 +132,7 @@ class OpenedTenant:
             raise _broken("particulars", record, "opened, but not in a known form") from None
         masks = contents.masks
         guarded = None
-        if clear is None or (clear and not clear.isdisjoint(masks.present)):
+        if clear is None or masks.holds_any_of(clear):
             guarded = self._opened_guarded(record, key, masks)
         return Customer(
             tenant_id=self._tenant_id,
@@ -207,7 +207,7 @@ class OpenedTenant:
         except msgspec.MsgspecError:  # as above
             raise _broken("guarded", record, "opened, but not in a known form") from None
         # Not the masks themselves: how much they show may change, and old records keep theirs.
-        if guarded.present != masks.present:
+        if not guarded.holds_the_fields_of(masks):
             raise _broken("guarded", record, "it holds other fields than the particulars say")
         return guarded
 
