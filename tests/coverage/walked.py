@@ -131,6 +131,7 @@ class Speaker:
     """The holder of a credential for a room. ``creator`` makes the customers that a walk needs."""
 
     room: str
+    server: Server
     key: Key
     send: Send
     creator: "Callable[[], Speaker]"
@@ -180,7 +181,7 @@ class Voices:
                 permissions=sorted(permissions),
             )
             send = SENDERS[room](tenancy.server, key)
-            self._made[kind] = Speaker(room, key, send, lambda: self.usual(room))
+            self._made[kind] = Speaker(room, tenancy.server, key, send, lambda: self.usual(room))
         return self._made[kind]
 
     def usual(self, room: str) -> Speaker:
