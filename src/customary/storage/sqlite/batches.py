@@ -30,10 +30,6 @@ BATCH_JOBS_MAX: Final = 128
 BATCH_SECONDS_MAX: Final = 0.008
 """How long a batch may hold up the event loop, and so every other request."""
 
-GATHER_TURNS: Final = 3
-"""How many turns of the loop a batch is gathered: one reads sockets, one starts what was read. A commit
-costs as much as ten jobs, and a turn a few microseconds."""
-
 BUSY_SECONDS_MAX: Final = 5.0
 """How long another process (the command line) may hold the write lock before waiters are refused."""
 
@@ -89,7 +85,8 @@ class Batches:
         future: asyncio.Future[Any] = loop.create_future()
         self._waiting.append((job, future))
         if not (self.under_way or self._scheduled):
-            self._schedule(loop)
+            self._scheduled = True
+            loop.call_soon(self._flush, loop)
         return future
 
     async def drained(self) -> None:
@@ -134,17 +131,6 @@ class Batches:
         return result
 
     # ── One batch ───────────────────────────────────────────────────────────────────────────────────────
-
-    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._scheduled = True
-        loop.call_soon(self._gather, loop, GATHER_TURNS)
-
-    def _gather(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
-        """Let the loop turn a few times, so that requests that have already arrived join the batch."""
-        if turns and len(self._waiting) < BATCH_JOBS_MAX:
-            loop.call_soon(self._gather, loop, turns - 1)
-        else:
-            self._flush(loop)
 
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         """Run a batch of the waiting jobs and hand it to the committing thread."""
@@ -271,7 +257,8 @@ class Batches:
     def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._waiting:
             if not self._scheduled:
-                self._schedule(loop)
+                self._scheduled = True
+                loop.call_soon(self._flush, loop)
         elif self._idle is not None:
             self._idle.set()
             self._idle = None
