@@ -1,5 +1,6 @@
 """How the server ends: what was acknowledged is there afterwards, whoever ended it and however."""
 
+import shutil
 import signal
 import sqlite3
 import time
@@ -114,8 +115,18 @@ def test_kills_under_load_lose_nothing(tenancy: Tenancy) -> None:
         _check_store(server)
 
 
-def test_the_search_for_what_is_lost_can_find_something(tenancy: Tenancy) -> None:
-    """The control: an acknowledgement that was a lie is found."""
+def test_a_store_that_forgets_is_found_out(tenancy: Tenancy) -> None:
+    """The control: a server whose store is as it was before the load has lost what it acknowledged."""
+    server = tenancy.server
+    store, before = server.folder / "store", server.folder / "before"
+    server.stop()
+    shutil.copytree(store, before)
+    server.start()
     with Load(tenancy) as load:
-        load.wait_for(120)
-    assert lost(tenancy.server, tenancy, [*load.acknowledged, "never-created"]) == ["never-created"]
+        load.wait_for(CREATED_MIN)
+        server.stop(signal.SIGKILL)
+        load.finish()
+    shutil.rmtree(store)
+    before.rename(store)
+    server.start()
+    assert lost(server, tenancy, load.acknowledged) == load.acknowledged
