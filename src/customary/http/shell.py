@@ -138,8 +138,11 @@ class Room:
         except Disconnected:
             return
         except CustomaryError as error:
-            self._observer.refused(self.name, exchange, error)
             reply = self._errors.rendered(error, exchange)
+            # A refusal that no caller has caused, a stored record that does not open say, is a failure of
+            # ours, and the operator must hear of it.
+            told = self._observer.failed if reply.status == 500 else self._observer.refused
+            told(self.name, exchange, error)
         except Exception as error:
             self._observer.failed(self.name, exchange, error)
             reply = self._errors.internal(exchange)
