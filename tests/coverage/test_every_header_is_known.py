@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from coverage.walked import BODIES, REQUEST_IDS, ROOMS, WALKED, Speaker, Voices, Walked, route_name
+from coverage.walked import BODIES, REQUEST_IDS, ROOMS, WALKED, Speaker, Voices, Walked, refusal, route_name
 from customary.http.shell import RESPONSE_HEADERS
 from serving import Answer, Server, make_tenancy, serving
 
@@ -141,10 +141,26 @@ def test_a_page_has_known_headers(server: Server, path: str) -> None:
         _check(server.send(method, path, body=b"" if method == "POST" else None), OF_THE_PAGES)
 
 
+@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize(
+    "after", [b" HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", b" HTTP/1.1\r\nBroken line\r\n\r\n"]
+)
+def test_a_head_that_is_no_http_is_refused_in_the_rooms_shape(
+    server: Server, room: str, after: bytes
+) -> None:
+    """Whoever asked for a room's path is refused in its words and with its headers, as far as it was read."""
+    with server.connect() as connection:
+        connection.send_bytes(b"POST " + ROOMS[room].prefix.encode() + b"/customers" + after)
+        answer = connection.answer()
+    assert refusal(room, answer) == {"trustly": (400, 200), "trustist": (400, "invalid_request")}[room]
+    assert answer.header("Connection") == "close"
+    _check(answer, OF_THE_ROOMS)
+
+
 def test_bytes_that_are_no_request_have_known_headers(server: Server) -> None:
     """What never reaches a room is answered by the server itself, which does not say what it is."""
     with server.connect() as connection:
         connection.send_bytes(b"NO SUCH THING\r\n\r\n")
         answer = connection.answer()
     assert answer.status == 400
-    _check(answer, frozenset({"content-type", "content-length"}))
+    _check(answer, OF_THE_PAGES)

@@ -92,6 +92,19 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if not self._in_head and self._timer is None and not self.transport.is_closing():
             self._start_timer(BODY_SECONDS_MAX)
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP in the words of the room it was sent to, and close the connection."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.close()  # an answer here would be taken for the one that is under way
+            return
+        body, headers = self.app.refusal_of_head(getattr(self, "url", b""))
+        head = b"".join(b"%b: %b\r\n" % header for header in headers)
+        self.transport.write(
+            b"HTTP/1.1 400 Bad Request\r\n%bcontent-length: %d\r\nconnection: close\r\n\r\n%b"
+            % (head, len(body), body)
+        )
+        self.transport.close()
+
     def _give_up(self) -> None:
         self._timer = None
         if not self.transport.is_closing():
