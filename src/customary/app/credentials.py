@@ -68,9 +68,13 @@ class KnownKey(msgspec.Struct, frozen=True):
 
     def secrets_at(self, instant: datetime) -> list[bytes]:
         """Return the secrets that are live at ``instant``: none if the key was revoked or has expired."""
+        return [secret for secret, _ in self.live_at(instant)]
+
+    def live_at(self, instant: datetime) -> list[tuple[bytes, datetime | None]]:
+        """Return the secrets that are live at ``instant``, with their expiries."""
         if not self.credential.usable_at(instant):
             return []
-        return [secret for secret, expires_at in self.secrets if expires_at is None or instant < expires_at]
+        return [secret for secret in self.secrets if secret[1] is None or instant < secret[1]]
 
 
 def create_tenant(
@@ -241,6 +245,11 @@ class Registry:
                     self._known.clear()
                 self._known[key_id] = known
         return known
+
+    @property
+    def generation(self) -> int:
+        """Return the number that changes when tenants, merchants or credentials do."""
+        return self._engine.generation()
 
     async def merchant(self, principal: Principal) -> Merchant | None:
         """Return the principal's merchant, for a tenant's key its home merchant, or None."""

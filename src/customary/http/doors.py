@@ -4,6 +4,8 @@ Joins the pure verification of ``http.schemes`` with the registry of credentials
 clock. It must never know a room: a room chooses the door that it has.
 """
 
+import hashlib
+import os
 from datetime import datetime
 from functools import partial
 from hmac import compare_digest
@@ -59,24 +61,72 @@ class BasicDoor:
         self._dice = dice
         self._quota = quota
         self._open = "basic" in presentations
+        self._passed = _Passed()
 
     async def __call__(self, exchange: Exchange) -> Principal:
         """Return the principal; one answer for an unknown id and a wrong key, in bytes and in work."""
+        now = self._dice.now()
+        presented_as = exchange.headers.get(b"authorization", b"")
+        known = self._passed.find(presented_as, self._registry.generation, now)
+        if known is None:
+            known, lapses_at = await self._verified(exchange, now)
+            self._passed.keep(presented_as, known, lapses_at)
+        self._quota.spend(known.credential.key_id, now.timestamp())
+        self._registry.used(known.principal, now)
+        return known.principal
+
+    async def _verified(self, exchange: Exchange, now: datetime) -> tuple[KnownKey, datetime | None]:
+        """Return the key that was presented, and when it or the secret that matched lapses."""
         value = exchange.header("authorization")
         if value is None or not self._open or scheme_of(value) != "basic":
             raise Unauthenticated(detail="no Basic credentials presented")
         key_id, secret = basic.parsed(value)
         known = await self._registry.key(key_id)
         presented = self._vault.hashed_secret(key_id, secret.encode())
-        now = self._dice.now()
-        kept = known.secrets_at(now) if known and known.credential.scheme is Scheme.BASIC else []
+        live = known.live_at(now) if known and known.credential.scheme is Scheme.BASIC else []
         # All are compared, and an unknown key with something, so that time tells nothing.
-        matches = [compare_digest(presented, one) for one in kept or [_NOBODYS_HASH]]
-        if known is None or not kept or True not in matches:
+        matches = [compare_digest(presented, kept) for kept, _ in live or [(_NOBODYS_HASH, None)]]
+        if known is None or not live or True not in matches:
             raise Unauthenticated(detail="unknown, revoked or expired key, or a wrong secret")
-        self._quota.spend(key_id, now.timestamp())
-        self._registry.used(known.principal, now)
-        return known.principal
+        ends = (known.credential.expires_at, live[matches.index(True)][1])
+        return known, min((end for end in ends if end is not None), default=None)
+
+
+class _Passed:
+    """The Basic headers that were let in last, so that the next request need not be decoded and hashed.
+
+    They are kept under a keyed digest with a key of this process: a header holds a secret, and none is kept
+    in clear. All are forgotten when tenants, merchants or credentials change.
+    """
+
+    _KEPT_MAX = 1024
+
+    def __init__(self) -> None:
+        self._digest = hashlib.blake2b(key=os.urandom(32), digest_size=32)
+        self._kept: dict[bytes, tuple[KnownKey, datetime | None]] = {}
+        self._generation = -1
+
+    def find(self, header: bytes, generation: int, now: datetime) -> KnownKey | None:
+        """Return the key that this header passed with, unless it has lapsed or something has changed."""
+        if generation != self._generation:
+            self._kept.clear()
+            self._generation = generation
+            return None
+        found = self._kept.get(self._digest_of(header))
+        if found is None or (found[1] is not None and now >= found[1]):
+            return None
+        return found[0]
+
+    def keep(self, header: bytes, known: KnownKey, lapses_at: datetime | None) -> None:
+        """Keep a header that has passed."""
+        if len(self._kept) >= self._KEPT_MAX:
+            self._kept.clear()
+        self._kept[self._digest_of(header)] = (known, lapses_at)
+
+    def _digest_of(self, header: bytes) -> bytes:
+        digest = self._digest.copy()
+        digest.update(header)
+        return digest.digest()
 
 
 _NOBODYS_HASH = bytes(32)

@@ -11,7 +11,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from customary.http.body import BODY_SECONDS_MAX
-from customary.http.exchange import RAW_TARGET
+from customary.http.exchange import HEAD_BYTES, RAW_TARGET
 
 HEAD_BYTES_MAX = 64 * 1024
 HEAD_SECONDS_MAX = 10.0
@@ -49,6 +49,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         is never taken for a part of the head.
         """
         requests = self._requests
+        self._chunk_bytes = len(data)
         super().data_received(data)
         if not self._in_head or self.transport.is_closing():
             return
@@ -72,6 +73,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._in_head = False
         self._stop_timer()
         self.scope[RAW_TARGET] = self.url  # type: ignore[literal-required]  # ours
+        # At the most: a body that came with the head, and the end of the request before it, are in it.
+        self.scope[HEAD_BYTES] = self._head_bytes + self._chunk_bytes  # type: ignore[literal-required]  # ours
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -113,6 +113,7 @@ class Room:
         observer: Observer,
         request_id_header: bytes,
         content_type: str,
+        random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.name = name
         self.prefix = prefix
@@ -121,6 +122,7 @@ class Room:
         self._errors = errors
         self._observer = observer
         self._request_id_header = request_id_header
+        self._random_bytes = random_bytes
         self._content_type = content_type
         self._fixed_headers = (
             (b"content-type", content_type.encode("ascii")),
@@ -132,7 +134,7 @@ class Room:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; the only place where any exception at all is caught."""
         started = time.perf_counter()
-        exchange = Exchange(scope, receive, guid_from(os.urandom(16)))
+        exchange = Exchange(scope, receive, guid_from(self._random_bytes(16)))
         try:
             reply = await self._handled(exchange)
         except Disconnected:

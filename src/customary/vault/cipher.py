@@ -10,9 +10,7 @@ It must never know what it seals: no customer, no tenant, no row. Those come in 
 
 import hmac
 import os
-from collections import OrderedDict
 from hmac import compare_digest
-from threading import Lock
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -128,30 +126,29 @@ class KeyCache:
 
     Unwrapping and expanding a key costs as much as opening two records. An entry is found by the wrapped
     key's bytes, but used only for the ``owner`` it was put in for: a hit must not skip the check that the
-    associated data would have made. First in, first out: a list of recent use would cost a write a read.
+    associated data would have made. There are two generations: when the young one is full it becomes the old
+    one, and the old one is forgotten. A list of recent use would cost a write a read.
     """
 
-    __slots__ = ("_entries", "_entries_max", "_lock")
+    __slots__ = ("_generation_max", "_old", "_young")
 
     def __init__(self, entries_max: int = 4096) -> None:
-        # An OrderedDict, because the first key of a dict is slow to find once many before it were deleted.
-        self._entries: OrderedDict[bytes, tuple[str, str, CustomerKey]] = OrderedDict()
-        self._entries_max = entries_max
-        self._lock = Lock()
+        self._generation_max = max(1, entries_max // 2)
+        self._young: dict[bytes, tuple[str, str, CustomerKey]] = {}
+        self._old: dict[bytes, tuple[str, str, CustomerKey]] = {}
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._young) + len(self._old)
 
     def find(self, wrapped: bytes, tenant_id: str, customer_id: str) -> CustomerKey | None:
         """Return the key that was kept for these three, or None."""
-        entry = self._entries.get(wrapped)
+        entry = self._young.get(wrapped) or self._old.get(wrapped)
         if entry is not None and entry[1] == customer_id and entry[0] == tenant_id:
             return entry[2]
         return None
 
     def keep(self, wrapped: bytes, tenant_id: str, customer_id: str, key: CustomerKey) -> None:
-        """Keep the key, in the place of the oldest when there are too many."""
-        with self._lock:
-            if len(self._entries) >= self._entries_max:
-                self._entries.popitem(last=False)
-            self._entries[wrapped] = (tenant_id, customer_id, key)
+        """Keep the key; that may forget those that have been there longest."""
+        if len(self._young) >= self._generation_max:
+            self._old, self._young = self._young, {}
+        self._young[wrapped] = (tenant_id, customer_id, key)
