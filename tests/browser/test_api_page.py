@@ -77,6 +77,8 @@ def test_the_page_renders_each_document_and_asks_no_other_origin(
     """Every operation, its schemas and its examples are shown, and all that was fetched came from here."""
     _opened(page, server, document)
     assert page.evaluate("document.querySelectorAll('.opblock').length") == operations
+    headings = "[...document.querySelectorAll('.opblock-tag')].map((one) => one.dataset.tag)"
+    assert page.evaluate(headings) == ["Customers"]  # not the vendor's name of its tag, which is for programs
     page.evaluate("document.querySelectorAll('.opblock-summary-control').forEach((one) => one.click())")
     page.wait_for(f"document.querySelectorAll('.opblock-body .responses-table').length === {operations}")
     page.evaluate("document.querySelector('.models-control').click()")

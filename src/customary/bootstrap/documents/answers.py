@@ -18,6 +18,21 @@ EXAMPLE_REQUEST_ID = "7d9f4c1e-2b60-4a35-9c1d-5e8f0a3b6c72"
 JSON = "application/json"
 
 
+TEXT: Schema = {"type": "string"}
+COMMON_HEADERS: Mapping[str, tuple[str, Schema]] = {
+    "retry-after": (
+        "Retry-After",
+        {
+            "description": "Seconds to wait before trying again",
+            "schema": {"type": "integer", "minimum": 1},
+        },
+    ),
+    "allow": ("Allow", {"description": "The methods that there are", "schema": TEXT}),
+    "connection": ("Connection", {"description": "close: the rest of the body was not read", "schema": TEXT}),
+}
+"""The headers of refusals that every dialect has, by their lower-case names."""
+
+
 class Refusal(msgspec.Struct, frozen=True):
     """One way in which a room says no: when it does, and the error it renders (None: the program failed)."""
 

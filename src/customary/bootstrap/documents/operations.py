@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from customary.bootstrap.documents.answers import JSON
 from customary.bootstrap.documents.shapes import Schema
 from customary.http.shell import Operation
 
@@ -29,6 +30,21 @@ class Addition(msgspec.Struct, frozen=True):
     granted: Schema
     refusals: Sequence[str]
     body: Schema | None = None
+
+
+def query_parameter(name: str, description: str, schema: Schema) -> Schema:
+    """Return a parameter of the query; none is required."""
+    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
+
+
+def request_body(description: str, schema: Schema, examples: Mapping[str, tuple[str, Any]]) -> Schema:
+    """Return a body that an operation must be sent; ``examples`` are summary and value by name."""
+    shown = {name: {"summary": summary, "value": value} for name, (summary, value) in examples.items()}
+    return {
+        "required": True,
+        "description": description,
+        "content": {JSON: {"schema": schema, "examples": shown}},
+    }
 
 
 def operation_id(operation: Operation) -> str:

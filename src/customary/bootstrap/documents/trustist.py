@@ -4,13 +4,15 @@ The vendor publishes a page of tables and no document; members, paths, permissio
 page's (Customer Management), the prose is ours.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from customary.bootstrap.documents.answers import JSON, Speech
-from customary.bootstrap.documents.limits import IDEMPOTENCY_KEY, LIMITS, PROSE
-from customary.bootstrap.documents.operations import Addition, paths
+from customary.bootstrap.documents.answers import COMMON_HEADERS, TEXT, Speech
+from customary.bootstrap.documents.assembled import Dialect, assembled
+from customary.bootstrap.documents.limits import IDEMPOTENCY_KEY
+from customary.bootstrap.documents.operations import Addition, query_parameter, request_body
 from customary.bootstrap.documents.shapes import Schema, ref
 from customary.bootstrap.documents.trustist_examples import (
     CREATE_EXAMPLE,
@@ -21,14 +23,11 @@ from customary.bootstrap.documents.trustist_examples import (
 )
 from customary.bootstrap.documents.trustist_refusals import refusals
 from customary.bootstrap.documents.trustist_schemas import schemas
-from customary.domain.customer import (
-    EMAIL_MAX,
-    ORG_ID_MAX,
-)
+from customary.domain.customer import EMAIL_MAX, ORG_ID_MAX
 from customary.trustist import routes, wire
 from customary.trustist.errors import TrustistErrors
 
-TAG = "Customers"
+TAG = {"name": "Customers", "description": "Customers of the tenant, and the calling merchant"}
 _ANYONE = ("Unauthorized", "TooMany", "InternalError", "Unavailable")
 _EVERYWHERE = (*_ANYONE, "Forbidden")
 _WRITE_REFUSALS = (
@@ -41,7 +40,6 @@ _WRITE_REFUSALS = (
     "KeyReused",
 )
 
-_TEXT: Schema = {"type": "string"}
 SPEECH = Speech(
     errors=TrustistErrors(),
     schema="Problem",
@@ -51,14 +49,14 @@ SPEECH = Speech(
             "CorrelationId",
             {
                 "description": "Id of the request, as in the server's log",
-                "schema": _TEXT | {"format": "uuid"},
+                "schema": TEXT | {"format": "uuid"},
             },
         ),
         "server-authorization": (
             "Server-Authorization",
             {
                 "description": "The answer's own signature, if the request was signed with Hawk",
-                "schema": _TEXT,
+                "schema": TEXT,
             },
         ),
         "x-total-count": (
@@ -67,27 +65,16 @@ SPEECH = Speech(
         ),
         "link": (
             "Link",
-            {"description": "Addresses of the pages first, last, prev and next (RFC 8288)", "schema": _TEXT},
+            {"description": "Addresses of the pages first, last, prev and next (RFC 8288)", "schema": TEXT},
         ),
         "www-authenticate": (
             "WWW-Authenticate",
             {
                 "description": "The ways to sign, or the server's time for a stale Hawk signature",
-                "schema": _TEXT,
+                "schema": TEXT,
             },
         ),
-        "retry-after": (
-            "Retry-After",
-            {
-                "description": "Seconds to wait before trying again",
-                "schema": {"type": "integer", "minimum": 1},
-            },
-        ),
-        "allow": ("Allow", {"description": "The methods that there are", "schema": _TEXT}),
-        "connection": (
-            "Connection",
-            {"description": "close: the rest of the body was not read", "schema": _TEXT},
-        ),
+        **COMMON_HEADERS,
     },
 )
 _SIGNED = ("server-authorization",)
@@ -97,28 +84,9 @@ _PATH_ID: Schema = {
     "in": "path",
     "required": True,
     "description": "The customer's id; any other text is answered like an unknown id",
-    "schema": _TEXT,
+    "schema": TEXT,
     "example": CUSTOMER_ID,
 }
-
-
-def _query(name: str, description: str, schema: Schema) -> Schema:
-    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
-
-
-def _body(description: str, examples: dict[str, tuple[str, Any]]) -> Schema:
-    return {
-        "required": True,
-        "description": description,
-        "content": {
-            JSON: {
-                "schema": ref("CustomerSent"),
-                "examples": {
-                    name: {"summary": summary, "value": value} for name, (summary, value) in examples.items()
-                },
-            }
-        },
-    }
 
 
 def _writing() -> dict[str, Addition]:
@@ -132,8 +100,9 @@ def _writing() -> dict[str, Addition]:
                 "customer's identity can be checked."
             ),
             parameters=(IDEMPOTENCY_KEY,),
-            body=_body(
+            body=request_body(
                 "The new customer",
+                ref("CustomerSent"),
                 {"whole": ("All members", CREATE_EXAMPLE), "empty": ("Nothing is required", {})},
             ),
             granted=SPEECH.granted("The new customer", ref("Customer"), {"customer": created}, _SIGNED),
@@ -142,8 +111,9 @@ def _writing() -> dict[str, Addition]:
         "put-customers-id": Addition(
             prose="An `address` is merged member by member; `null` clears it whole.",
             parameters=(_PATH_ID, IDEMPOTENCY_KEY),
-            body=_body(
+            body=request_body(
                 "The members to change",
+                ref("CustomerSent"),
                 {
                     "names": ("Add what was missing", named),
                     "clear": ("Clear a member", {"dateOfBirth": None}),
@@ -169,14 +139,16 @@ def _reading() -> dict[str, Addition]:
         "get-customers": Addition(
             prose="Filters are exact and are combined. Unknown parameters are ignored.",
             parameters=(
-                _query("orgId", "Only customers of this branch", _TEXT | {"maxLength": ORG_ID_MAX}),
-                _query("emailAddress", "Only customers with this address", _TEXT | {"maxLength": EMAIL_MAX}),
-                _query(
+                query_parameter("orgId", "Only customers of this branch", TEXT | {"maxLength": ORG_ID_MAX}),
+                query_parameter(
+                    "emailAddress", "Only customers with this address", TEXT | {"maxLength": EMAIL_MAX}
+                ),
+                query_parameter(
                     "page",
                     "Number of the page",
                     {"type": "integer", "minimum": 1, "maximum": 10_000_000, "default": 1},
                 ),
-                _query(
+                query_parameter(
                     "pageSize",
                     "How many customers on a page",
                     {
@@ -228,7 +200,7 @@ off; `x-tr-content-sha256` is base64(SHA-256(body)). A line without them binds n
 refused. The vendor does not publish its string to sign: this is the form of the scheme it evidently took
 over."""
 
-_DESCRIPTION = f"""\
+_DESCRIPTION = """\
 Customer records of a tenant, in the words of Trustist's Ecommerce API. Requests are signed with the secret of
 a key, in one of two ways; the tenant comes from the key alone. Customers need a tenant's key: a merchant's is
 answered 403.
@@ -237,46 +209,29 @@ Names of members match whatever their case when they are sent; unknown members a
 that are not set are `null`. Times are UTC in whole seconds. A duplicate is neither refused nor merged.
 
 Every refusal has one body with a `code` for programs; it can also be read as RFC 9457. Values that were sent
-are never repeated.
-
-{PROSE}"""
+are never repeated."""
 
 
 def trustist_document() -> dict[str, Any]:
     """Return the OpenAPI document of the Trustist dialect."""
-    refused = {name: SPEECH.refused(group) for name, group in refusals().items()}
-    codes = {
-        example["value"]["code"]
-        for _, response in refused.values()
-        for example in response["content"][JSON]["examples"].values()
-    }
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Trustist Ecommerce API: Customer Management",
-            "version": "1.0.0",
-            "summary": "The Customer Management API of Trustist, as customary serves it",
-            "description": _DESCRIPTION,
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-            "x-limits": LIMITS,
-        },
-        "servers": [{"url": routes.PREFIX, "description": "This server"}],
-        "security": [{"Hawk": []}, {"HmacSha256": []}],
-        "tags": [{"name": TAG, "description": "Customers of the tenant, and the calling merchant"}],
-        "paths": paths(
-            routes.OPERATIONS,
-            routes.Routes,
-            _writing() | _reading(),
-            {name: status for name, (status, _) in refused.items()},
-            TAG,
-        ),
-        "components": {
-            "schemas": schemas(sorted(codes)),
-            "responses": {name: response for name, (_, response) in refused.items()},
-            "headers": SPEECH.header_components(),
-            "securitySchemes": {
+    return assembled(
+        Dialect(
+            title="Trustist Ecommerce API: Customer Management",
+            summary="The Customer Management API of Trustist, as customary serves it",
+            description=_DESCRIPTION,
+            tag=TAG,
+            speech=SPEECH,
+            routes=routes,
+            additions=_writing() | _reading(),
+            refusals=refusals(),
+            schemas=_schemas,
+            security_schemes={
                 "Hawk": {"type": "http", "scheme": "hawk", "description": _HAWK},
                 "HmacSha256": {"type": "http", "scheme": "hmac-sha256", "description": _HMAC_SHA256},
             },
-        },
-    }
+        )
+    )
+
+
+def _schemas(refused: Sequence[Any]) -> dict[str, Schema]:
+    return schemas(sorted({body["code"] for body in refused}))

@@ -3,52 +3,48 @@
 from functools import cache
 
 from customary.bootstrap.documents.answers import Refusal
+from customary.bootstrap.documents.refusals import (
+    BUSY,
+    COMMON,
+    HEADER,
+    KEY_REUSED,
+    NO_ROUTE,
+    NOT_JSON,
+    OUTDATED,
+    QUOTA,
+    REPEATED,
+    UNKNOWN,
+)
 from customary.bootstrap.documents.trustist_examples import CREATED_AT, faults_of
 from customary.domain.errors import (
     Conflict,
     Forbidden,
-    IdempotencyMismatch,
     Invalid,
     Malformed,
     NotFound,
-    OutcomeUnknown,
-    Outdated,
-    TooLarge,
-    TooMany,
     Unauthenticated,
-    Unavailable,
     Violation,
 )
-from customary.http.exchange import NoSuchMethod, NoSuchRoute
-
-_HEADER = Refusal(
-    "A header or the address is over a limit, or a header is repeated",
-    Malformed("A header is too long", part="header"),
-)
-_REPEATED = Refusal("A known parameter is repeated", Malformed("A query parameter is repeated", part="query"))
 
 
 @cache
 def refusals() -> dict[str, dict[str, Refusal]]:
     """Return them by response and by example; made when first asked for, since making them runs the room."""
-    return _of_requests() | _of_callers() | _of_the_server()
+    return {**COMMON, **_of_requests(), **_of_callers(), "Unavailable": {"busy": BUSY, "unknown": UNKNOWN}}
 
 
 def _of_requests() -> dict[str, dict[str, Refusal]]:
     return {
-        "BadHead": {"header": _HEADER},
         "BadQuery": {
             "range": Refusal(
                 "A parameter is too long or out of range",
                 Invalid(Violation("page", "range", "page is not a whole number from 1 to 10000000")),
             ),
-            "query": _REPEATED,
-            "header": _HEADER,
+            "query": REPEATED,
+            "header": HEADER,
         },
         "BadRequest": {
-            "json": Refusal(
-                "The body is no JSON object within the limits", Malformed("The body is not valid JSON")
-            ),
+            "json": NOT_JSON,
             "invalid": Refusal(
                 "Members break rules, one entry each",
                 faults_of(
@@ -56,25 +52,15 @@ def _of_requests() -> dict[str, dict[str, Refusal]]:
                     CREATED_AT.date(),
                 ),
             ),
-            "header": _HEADER,
+            "header": HEADER,
         },
         "NotFound": {
             "customer": Refusal("No customer of this tenant has that id", NotFound()),
-            "route": Refusal("The path is none of this API", NoSuchRoute()),
-        },
-        "MethodNotAllowed": {"method": Refusal("The path has other methods", NoSuchMethod(["GET", "POST"]))},
-        "Timeout": {
-            "time": Refusal(
-                "The body did not arrive in time",
-                TooLarge("The request body did not arrive in time", kind="time"),
-            )
+            "route": NO_ROUTE,
         },
         "Conflict": {
-            "outdated": Refusal("The customer was changed at the same moment", Outdated()),
+            "outdated": OUTDATED,
             "conflict": Refusal("The request contradicts what is stored", Conflict()),
-        },
-        "TooLarge": {
-            "size": Refusal("The body is too large", TooLarge("The request body is larger than 65536 bytes"))
         },
         "UnsupportedMediaType": {
             "type": Refusal(
@@ -82,9 +68,7 @@ def _of_requests() -> dict[str, dict[str, Refusal]]:
                 Malformed("The Content-Type is not JSON", part="header", kind="media_type"),
             )
         },
-        "KeyReused": {
-            "key": Refusal("The Idempotency-Key was used with another request", IdempotencyMismatch())
-        },
+        "KeyReused": {"key": KEY_REUSED},
     }
 
 
@@ -105,17 +89,5 @@ def _of_callers() -> dict[str, dict[str, Refusal]]:
         "Forbidden": {
             "permission": Refusal("The permission is missing, or the key is a merchant's", Forbidden()),
         },
-        "TooMany": {"quota": Refusal("The quota of requests is used up", TooMany())},
-    }
-
-
-def _of_the_server() -> dict[str, dict[str, Refusal]]:
-    return {
-        "InternalError": {
-            "internal": Refusal("The program has failed; the correlation id finds the log", None)
-        },
-        "Unavailable": {
-            "busy": Refusal("Store, keys or machine do not allow an answer now", Unavailable()),
-            "unknown": Refusal("Nobody knows whether the change holds; repeat the request", OutcomeUnknown()),
-        },
+        "TooMany": {"quota": QUOTA},
     }

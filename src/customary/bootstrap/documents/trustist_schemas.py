@@ -70,7 +70,10 @@ def _problem(schema: Schema, codes: Sequence[str]) -> Schema:
             "error": {"description": "The same as code", "enum": codes},
             "message": {"description": "What is wrong, in words; it never repeats a value that was sent"},
             "correlationId": {"description": "The same as the header CorrelationId"},
-            "missingFields": {"description": "Members that the customer lacks"},
+            "missingFields": {
+                "description": "Members that the customer lacks; only with the code missing_person_data, "
+                "which no operation of this document answers"
+            },
             "errors": {"description": "The rules that members break, by the member's dotted path"},
             "error_description": {"description": "The name of a header that is missing"},
         },

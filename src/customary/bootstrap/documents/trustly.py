@@ -4,22 +4,27 @@ Schema names, operation ids, parameters and required members are those of the ve
 routes (Trustly API reference, Customers), so that what was generated from that one fits; the prose is ours.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from customary.bootstrap.documents.answers import JSON, Speech
-from customary.bootstrap.documents.limits import IDEMPOTENCY_KEY, LIMITS, PROSE
-from customary.bootstrap.documents.operations import Addition, paths
+from customary.bootstrap.documents.answers import COMMON_HEADERS, TEXT, Speech
+from customary.bootstrap.documents.assembled import Dialect, assembled
+from customary.bootstrap.documents.limits import IDEMPOTENCY_KEY
+from customary.bootstrap.documents.operations import Addition, query_parameter, request_body
 from customary.bootstrap.documents.shapes import Schema, ref
 from customary.bootstrap.documents.trustly_examples import CREATE_EXAMPLE, UPDATE_EXAMPLE, shown
 from customary.bootstrap.documents.trustly_refusals import refusals
 from customary.bootstrap.documents.trustly_schemas import CREATED, GOT, LISTED, UPDATED, schemas
-from customary.domain.customer import (
-    EXTERNAL_ID_MAX,
-)
+from customary.domain.customer import EXTERNAL_ID_MAX
 from customary.trustly import routes
 from customary.trustly.errors import TrustlyErrors
 
-TAG = "subpackage_customers"
+# The name is the vendor's, for programs that were generated from its document; people are shown the other.
+TAG = {
+    "name": "subpackage_customers",
+    "x-displayName": "Customers",
+    "description": "Customers of the merchant",
+}
 
 _EVERYWHERE = ("Unauthorized", "InternalError", "Unavailable")
 _READ_REFUSALS = (*_EVERYWHERE, "BadHead", "NotFound")
@@ -32,24 +37,10 @@ SPEECH = Speech(
     headers={
         "x-request-id": (
             "X-Request-Id",
-            {"description": "Id of the request, as in the server's log", "schema": {"type": "string"}},
+            {"description": "Id of the request, as in the server's log", "schema": TEXT},
         ),
-        "www-authenticate": (
-            "WWW-Authenticate",
-            {"description": "Basic, with its realm", "schema": {"type": "string"}},
-        ),
-        "retry-after": (
-            "Retry-After",
-            {
-                "description": "Seconds to wait before trying again",
-                "schema": {"type": "integer", "minimum": 1},
-            },
-        ),
-        "allow": ("Allow", {"description": "The methods that there are", "schema": {"type": "string"}}),
-        "connection": (
-            "Connection",
-            {"description": "close: the rest of the body was not read", "schema": {"type": "string"}},
-        ),
+        "www-authenticate": ("WWW-Authenticate", {"description": "Basic, with its realm", "schema": TEXT}),
+        **COMMON_HEADERS,
     },
 )
 
@@ -70,27 +61,11 @@ _PATH_ID: Schema = {
 }
 
 
-def _query(name: str, description: str, schema: Schema) -> Schema:
-    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
-
-
 _EXTERNAL_ID = {"type": "string", "minLength": 1, "maxLength": EXTERNAL_ID_MAX}
 
 
-def _body(description: str, examples: dict[str, tuple[str, Any]]) -> Schema:
-    """Return a request body: the vendor's whole Customer, or a change of one."""
-    return {
-        "required": True,
-        "description": description,
-        "content": {
-            JSON: {
-                "schema": {"anyOf": [ref("Customer"), ref("CustomerChange")]},
-                "examples": {
-                    name: {"summary": summary, "value": value} for name, (summary, value) in examples.items()
-                },
-            }
-        },
-    }
+_SENT: Schema = {"anyOf": [ref("Customer"), ref("CustomerChange")]}
+"""The vendor's whole Customer, or a change of one."""
 
 
 def _writing() -> dict[str, Addition]:
@@ -106,14 +81,15 @@ def _writing() -> dict[str, Addition]:
                 "`customerId`."
             ),
             parameters=(
-                _query(
+                query_parameter(
                     "externalId", "The merchant's own id of the customer to change or create", _EXTERNAL_ID
                 ),
                 _AUTHORIZATION,
                 IDEMPOTENCY_KEY,
             ),
-            body=_body(
+            body=request_body(
                 "A whole customer, or a change of the one that is named",
+                _SENT,
                 {
                     "create": ("A new customer", CREATE_EXAMPLE),
                     "change": ("One member of an existing customer", {"externalId": "4567890", "vip": "3"}),
@@ -132,8 +108,9 @@ def _writing() -> dict[str, Addition]:
                 "means that it is unchanged, any other mask is refused."
             ),
             parameters=(_PATH_ID, _AUTHORIZATION, IDEMPOTENCY_KEY),
-            body=_body(
+            body=request_body(
                 "A whole customer as it was read and edited, or a change of it",
+                _SENT,
                 {
                     "whole": ("A customer that was read and edited", UPDATE_EXAMPLE),
                     "change": ("One member", {"phone": "+16505551213"}),
@@ -159,9 +136,11 @@ def _reading() -> dict[str, Addition]:
         "get-customers": Addition(
             prose="Filters are combined; without a match the list is empty. Unknown parameters are ignored.",
             parameters=(
-                _query("externalId", "Only the customer with this id of the merchant's own", _EXTERNAL_ID),
-                _query("customerId", "Only the customer with this id", _EXTERNAL_ID),
-                _query(
+                query_parameter(
+                    "externalId", "Only the customer with this id of the merchant's own", _EXTERNAL_ID
+                ),
+                query_parameter("customerId", "Only the customer with this id", _EXTERNAL_ID),
+                query_parameter(
                     "count",
                     "How many customers at most",
                     {
@@ -171,7 +150,7 @@ def _reading() -> dict[str, Addition]:
                         "default": routes.COUNT_DEFAULT,
                     },
                 ),
-                _query(
+                query_parameter(
                     "startIndex",
                     "How many customers to skip",
                     {"type": "integer", "minimum": 0, "maximum": 999_999_999, "default": 0},
@@ -188,57 +167,39 @@ def _reading() -> dict[str, Addition]:
     }
 
 
-_DESCRIPTION = f"""\
+_DESCRIPTION = """\
 Customer records of a merchant, in the words of Trustly's Customers API. Both posts answer 200, whether they
 create or change. Times are milliseconds since 1970. `taxId` is masked in every answer unless the credential
 has the permission `read_customers:unmasked`; each clear reading is audited.
 
-Every refusal has one envelope, `{{"errors": […]}}`, with one item a fault: code 375 for access (401), 200 for
+Every refusal has one envelope, `{"errors": […]}`, with one item a fault: code 375 for access (401), 200 for
 anything about the request (400, 404, 405, 408, 413), 100 for the server (500, 503). Values that were sent are
-never repeated. Where the operator has set `trustly_not_found_status` to 400, a missing customer is 400.
-
-{PROSE}"""
+never repeated. Where the operator has set `trustly_not_found_status` to 400, a missing customer is 400."""
 
 
 def trustly_document() -> dict[str, Any]:
     """Return the OpenAPI document of the Trustly dialect."""
-    refused = {name: SPEECH.refused(group) for name, group in refusals().items()}
-    domains = {
-        fault["domain"]
-        for _, response in refused.values()
-        for example in response["content"][JSON]["examples"].values()
-        for fault in example["value"]["errors"]
-    }
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Trustly API: Customers",
-            "version": "1.0.0",
-            "summary": "The Customers API of Trustly (North America), as customary serves it",
-            "description": _DESCRIPTION,
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-            "x-limits": LIMITS,
-        },
-        "servers": [{"url": routes.PREFIX, "description": "This server"}],
-        "security": [{"HTTPBasic": []}],
-        "tags": [{"name": TAG, "description": "Customers"}],
-        "paths": paths(
-            routes.OPERATIONS,
-            routes.Routes,
-            _writing() | _reading(),
-            {name: status for name, (status, _) in refused.items()},
-            TAG,
-        ),
-        "components": {
-            "schemas": schemas(sorted(domains)),
-            "responses": {name: response for name, (_, response) in refused.items()},
-            "headers": SPEECH.header_components(),
-            "securitySchemes": {
+    return assembled(
+        Dialect(
+            title="Trustly API: Customers",
+            summary="The Customers API of Trustly (North America), as customary serves it",
+            description=_DESCRIPTION,
+            tag=TAG,
+            speech=SPEECH,
+            routes=routes,
+            additions=_writing() | _reading(),
+            refusals=refusals(),
+            schemas=_schemas,
+            security_schemes={
                 "HTTPBasic": {
                     "type": "http",
                     "scheme": "basic",
                     "description": "User name: the accessId of a merchant's key. Password: its accessKey.",
                 }
             },
-        },
-    }
+        )
+    )
+
+
+def _schemas(refused: Sequence[Any]) -> dict[str, Schema]:
+    return schemas(sorted({fault["domain"] for body in refused for fault in body["errors"]}))

@@ -2,23 +2,32 @@
 // Starts Swagger UI on the document that the page names. Nothing here asks another host for anything, and
 // credentials live in this page alone: they are gone when it is left.
 
-// OpenAPI ignores a header parameter named Authorization; it stands in the document because it stands in the
-// vendor's. Swagger UI would still demand a value for it before it sends a request, so it is not shown.
-const withoutAuthorizationParameter = () => ({
+// The document is shown with two differences, both for what it owes to the vendor's. OpenAPI ignores a header
+// parameter named Authorization, but Swagger UI would demand a value for it before it sends a request: it is
+// left out. And a tag whose name is for programs is headed by its name for people.
+const forPeople = (document) => {
+  const shown = structuredClone(document);
+  const named = new Map(shown.tags.map((tag) => [tag.name, tag["x-displayName"] ?? tag.name]));
+  for (const tag of shown.tags) {
+    tag.name = named.get(tag.name);
+    delete tag["x-displayName"];
+  }
+  for (const path of Object.values(shown.paths)) {
+    for (const operation of Object.values(path)) {
+      operation.tags = operation.tags.map((name) => named.get(name));
+      if (operation.parameters) {
+        operation.parameters = operation.parameters.filter((one) => one.name !== "Authorization");
+      }
+    }
+  }
+  return shown;
+};
+
+const shownForPeople = () => ({
   statePlugins: {
     spec: {
       wrapActions: {
-        updateJsonSpec: (update) => (document) => {
-          const shown = structuredClone(document);
-          for (const path of Object.values(shown.paths ?? {})) {
-            for (const operation of Object.values(path)) {
-              if (operation.parameters) {
-                operation.parameters = operation.parameters.filter((one) => one.name !== "Authorization");
-              }
-            }
-          }
-          return update(shown);
-        },
+        updateJsonSpec: (update) => (document) => update(forPeople(document)),
       },
     },
   },
@@ -94,5 +103,5 @@ const ui = SwaggerUIBundle({
   docExpansion: "list",
   showExtensions: true,
   requestInterceptor: prepared,
-  plugins: [withoutAuthorizationParameter, signedSchemes],
+  plugins: [shownForPeople, signedSchemes],
 });
