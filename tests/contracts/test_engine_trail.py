@@ -1,6 +1,7 @@
 """The contract of every engine: the trail's leaves and blocks, and the answers to idempotent requests."""
 
 import pytest
+from msgspec import structs
 
 from contracts.rows import (
     NOON,
@@ -60,7 +61,7 @@ def block(tenant_id: str, number: int) -> BlockRow:
 
 
 def test_blocks_come_back_in_order(store: Store, tenant: str) -> None:
-    """One tenant's blocks after a number, or the last one of each tenant."""
+    """One tenant's blocks after a number, or the last one of each tenant, without its digests."""
     other, _without = store.new_tenant(), store.new_tenant()
     mine = [block(tenant, number) for number in range(1, 6)]
     store.perform(WriteBlocks((*mine[:2], block(other, 1))))
@@ -68,7 +69,8 @@ def test_blocks_come_back_in_order(store: Store, tenant: str) -> None:
     assert store.ask(ReadBlocks(tenant)) == mine
     assert store.ask(ReadBlocks(tenant, after=2, limit=2)) == mine[2:4]
     last = store.ask(ReadBlocks())
-    assert sorted(last, key=lambda row: row.block_no) == [block(other, 1), mine[-1]]
+    heads = [structs.replace(head, digests=b"") for head in (block(other, 1), mine[-1])]
+    assert sorted(last, key=lambda row: row.block_no) == heads
 
 
 def test_a_second_sealer_is_refused(store: Store, tenant: str) -> None:

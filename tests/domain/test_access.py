@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from customary.domain.access import (
     CUSTOMER_PERMISSIONS,
+    HOME_MERCHANT_NO,
     PAYMENT_PERMISSIONS,
     Credential,
     Permission,
     Principal,
     Scheme,
 )
-from customary.domain.customer import HOME_MERCHANT_NO, TenantID
+from customary.domain.customer import TenantID
 from customary.domain.errors import Forbidden
 
 permissions = st.sets(st.sampled_from(Permission)).map(frozenset)

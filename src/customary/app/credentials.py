@@ -39,10 +39,9 @@ from customary.domain.access import (
 )
 from customary.domain.audit import Action, Leaf
 from customary.domain.customer import TenantID
-from customary.domain.errors import Conflict, Invalid, NotFound, Violation
+from customary.domain.errors import Conflict, CustomaryError, Invalid, NotFound, Violation
 from customary.domain.ids import guid_from, is_digits, key_id_from, merchant_id_from, secret_from
 
-SECRETS_MAX = 2
 NAME_MAX = 100
 OPERATOR = "cli"
 """The actor of deeds done on the command line, where whoever holds the root key may do anything."""
@@ -164,7 +163,7 @@ def rotate_key(vault: Vault, dice: Dice, key_id: str, *, overlap: timedelta) -> 
     kept = yield from _kept(vault, row.credential, secret)
     last = row.secrets[0]
     until = instant + overlap if last.expires_at is None else min(last.expires_at, instant + overlap)
-    secrets = (SecretRow(kept), SecretRow(last.kept, until))[:SECRETS_MAX]
+    secrets = (SecretRow(kept), SecretRow(last.kept, until))
     yield WriteCredential(
         CredentialRow(row.credential, secrets),
         _leaf(row.credential.tenant_id, instant, Action.KEY_ROTATED, key_id),
@@ -251,11 +250,20 @@ class Registry:
         """Return the number that changes when tenants, merchants or credentials do."""
         return self._engine.generation()
 
+    def refreshed(self) -> bool:
+        """Look at the store as it is now; return whether what is remembered was out of date.
+
+        To be asked before a credential is refused: another process may just have made or rotated it.
+        """
+        generation = self._engine.generation()
+        self._engine.poll()
+        return self._engine.generation() != generation
+
     async def merchant(self, principal: Principal) -> Merchant | None:
         """Return the principal's merchant, for a tenant's key its home merchant, or None."""
         self._forget_if_changed()
         merchants = self._merchants.get(principal.tenant_id)
-        if merchants is None:
+        if merchants is None or principal.home_merchant_no not in merchants:
             found = await self._engine.read(lambda: list_merchants(principal.tenant_id))
             merchants = self._merchants[principal.tenant_id] = {m.merchant_no: m for m in found}
         return merchants.get(principal.home_merchant_no)
@@ -278,7 +286,11 @@ class Registry:
         if self._used:
             uses, self._used = self._used, {}
             rows = tuple((tenant_id, key_id, instant) for (tenant_id, key_id), instant in uses.items())
-            await self._engine.perform(lambda: _mark_used(rows))
+            try:
+                await self._engine.perform(lambda: _mark_used(rows))
+            except CustomaryError:
+                self._used = uses | self._used
+                raise
 
     def _forget_if_changed(self) -> None:
         generation = self._engine.generation()
@@ -332,7 +344,7 @@ def _kept(vault: Vault, credential: Credential, secret: str) -> Generator[Any, A
 
 
 def _key_id(dice: Dice, scheme: Scheme) -> str:
-    """Return a fresh key id: a GUID for HMAC, as Trustist's are; 20 characters for Basic, with no colon."""
+    """Return a fresh key id: a GUID for HMAC, as Trustist's are; 16 characters for Basic, with no colon."""
     return guid_from(dice.random_bytes(16)) if scheme is Scheme.HMAC else key_id_from(dice.random_bytes(32))
 
 

@@ -1,10 +1,11 @@
 """The use cases of a customer: create, read, change, list. Each reads like its rule and does nothing itself.
 
-A use case is a generator: it yields what it must know and what shall be written (``app.ports``), and is run,
-again if need be, by the performer. It must never know HTTP, SQL, a vendor's word or who will read its result.
+A use case is a generator: it yields what it must know and what shall be written (``app.requests``), and
+is run, again if need be, by the performer. It must never know HTTP, SQL, a vendor's word or who will read
+its result.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -157,6 +158,16 @@ def list_page(principal: Principal, page: ListPage, disclosure: Disclosure) -> U
     for customer in found.customers:
         yield from _disclosed(customer, disclosure)
     return found
+
+
+def disclose(principal: Principal, shown: Sequence[Customer], disclosure: Disclosure) -> UseCase[None]:
+    """Have the trail tell of the customers of a page that are shown in clear, where it was read before.
+
+    To read many records takes longer than those who write may wait, so a server reads first and writes then.
+    """
+    principal.require(Permission.READ_CUSTOMERS)
+    for customer in shown:
+        yield from _disclosed(customer, disclosure)
 
 
 def _changed(current: Customer, revision: Revision, disclosure: Disclosure) -> UseCase[Customer]:

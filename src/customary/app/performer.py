@@ -13,8 +13,11 @@ from customary.app.performing import ANSWERS, Clock, Run
 from customary.app.ports import Dice, Engine, Job, ReadTenantKeys, TenantVault, Vault
 from customary.app.requests import Deed, UseCase
 from customary.domain.access import Principal
+from customary.domain.errors import Unavailable
 
 T = TypeVar("T")
+
+SCANS_WAITING_MAX = 256
 
 
 class Performer:
@@ -32,6 +35,7 @@ class Performer:
         self._answers_kept = answers_kept
         self._clock = Clock(dice)
         self._tenants: dict[str, TenantVault] = {}
+        self._scans: dict[str, int] = {}
 
     async def perform(
         self, principal: Principal, use_case: Callable[[], UseCase[T]], deed: Deed | None = None
@@ -44,8 +48,20 @@ class Performer:
         return await self._engine.read(self._job(principal, use_case, None))
 
     async def scan(self, principal: Principal, use_case: Callable[[], UseCase[T]]) -> T:
-        """Perform a use case that reads many records and writes nothing."""
-        return await self._engine.scan(self._job(principal, use_case, None))
+        """Perform a use case that reads many records and writes nothing.
+
+        Scans run one after the other, so one tenant may only have so many waiting: Unavailable beyond.
+        """
+        waiting = self._scans.get(principal.tenant_id, 0)
+        if waiting >= SCANS_WAITING_MAX:
+            raise Unavailable(detail="too many lists of one tenant are waiting")
+        self._scans[principal.tenant_id] = waiting + 1
+        try:
+            return await self._engine.scan(self._job(principal, use_case, None))
+        finally:
+            self._scans[principal.tenant_id] -= 1
+            if not self._scans[principal.tenant_id]:
+                del self._scans[principal.tenant_id]
 
     def perform_now(
         self, principal: Principal, use_cases: list[Callable[[], UseCase[T]]], deed: Deed | None = None
@@ -60,10 +76,6 @@ class Performer:
     def answers_since(self) -> datetime:
         """Return the instant before which idempotency answers are no longer replayed."""
         return self._clock.instant() - self._answers_kept
-
-    def forget_tenants(self) -> None:
-        """Forget the opened tenant keys, so that changed ones are read again."""
-        self._tenants = {}
 
     def _job(self, principal: Principal, use_case: Callable[[], UseCase[T]], deed: Deed | None) -> Job[T]:
         return lambda: self._performed(principal, use_case(), deed or Deed())

@@ -173,7 +173,7 @@ class SecretRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class CredentialRow(msgspec.Struct, frozen=True, gc=False):
-    """A credential with its kept secrets, newest first, and its merchant's public id, for the registry."""
+    """A credential with its kept secrets, newest first."""
 
     credential: Credential
     secrets: tuple[SecretRow, ...]
@@ -254,7 +254,10 @@ class BlockRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReadBlocks(msgspec.Struct, frozen=True, gc=False):
-    """``list[BlockRow]``: those of one tenant in order, or with ``tenant_id`` None the last one of each."""
+    """``list[BlockRow]``: those of one tenant in order, or with ``tenant_id`` None the last one of each.
+
+    The last ones come without their digests: they are asked for to go on from.
+    """
 
     tenant_id: str | None = None
     after: int = 0
@@ -268,9 +271,10 @@ class WriteBlocks(msgspec.Struct, frozen=True, gc=False):
 
 
 class Sweep(msgspec.Struct, frozen=True, gc=False):
-    """Delete some of the idempotency answers older than that; answered with how many: repeat until none."""
+    """Delete idempotency answers older than that, at most ``limit``; answered with how many."""
 
     answers_before: datetime
+    limit: int = 1000
 
 
 Job = Callable[[], Generator[Any, Any, T]]
@@ -298,6 +302,9 @@ class Engine(Protocol):
 
     def read_now(self, job: Job[T]) -> T:
         """Run a job that only reads, from a program without an event loop."""
+
+    def poll(self) -> None:
+        """Look at the store as it is now, other processes' commits included."""
 
     def generation(self) -> int:
         """Return a number that changes within a second of a change of tenants, merchants or credentials."""

@@ -25,14 +25,14 @@ class Fetch(msgspec.Struct, frozen=True, gc=False):
 
 
 class FindByNumber(msgspec.Struct, frozen=True, gc=False):
-    """Ask for the customer of that number, or None; opened whole when ``clear`` says so."""
+    """Ask for the customer of that number, or None; opened as by ``Fetch``."""
 
     customer_number: str
     clear: frozenset[str] = frozenset()
 
 
 class FindByExternalID(msgspec.Struct, frozen=True, gc=False):
-    """Ask for the customer of the principal's merchant that has this external id, or None."""
+    """Ask for the customer of the principal's merchant with this external id, or None, as by ``Fetch``."""
 
     external_id: str
     clear: frozenset[str] = frozenset()

@@ -16,10 +16,10 @@ from customary.app.performer import Performer
 from customary.config import Settings
 from customary.domain.errors import Unavailable
 from customary.storage.sqlite import SQLiteEngine
+from customary.storage.sqlite.files import STORE
 from customary.vault import RootVault, new_root_key_file, root_key_of_file
 from customary.vault.rootkey import RootKeyRefused, refuse_weak
 
-DATABASE = "customary.db"
 _FINGERPRINT = "root_key_fingerprint"
 
 
@@ -75,8 +75,8 @@ class House:
         """
         self.settings = settings
         self.dice = SystemDice()
-        if not may_make and not (settings.data / DATABASE).exists():
-            raise Unavailable("There is no data folder there; `customary serve` makes one")
+        if not may_make and not (settings.data / STORE).exists():
+            raise Unavailable("There is no data folder there yet")
         self.engine = SQLiteEngine(settings.data, serving=serving, fatal=fatal)
         try:
             with self.engine.setting_up():

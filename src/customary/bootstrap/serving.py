@@ -36,6 +36,7 @@ POLL_SECONDS = 0.2
 SEAL_SECONDS = 1.0
 USES_SECONDS = 5.0
 SWEEP_SECONDS = 60.0
+SWEPT_AT_ONCE = 1000
 KEEP_ALIVE_SECONDS = 75
 
 _log = log.get("serving")
@@ -78,28 +79,33 @@ class Housekeeping:
     def __init__(self, house: House, nonces: NonceStore) -> None:
         self._house = house
         self._nonces = nonces
-        self._task: asyncio.Task[None] | None = None
 
     async def lifespan(self, receive: Receive, send: Send) -> None:
         """Run from the start of the server to its stop (the ASGI lifespan protocol)."""
         await receive()
-        self._task = asyncio.create_task(self._keep())
-        self._task.add_done_callback(_stop_if_failed)
+        tasks = [asyncio.create_task(self._notice()), asyncio.create_task(self._keep())]
+        for task in tasks:
+            task.add_done_callback(_stop_if_failed)
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._finish()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _notice(self) -> None:
+        """Look for what other processes changed, and waits for nothing: a revocation holds in a second."""
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            self._house.engine.poll()
+            log.flush()
 
     async def _keep(self) -> None:
         due = {self._seal: 0.0, self._store_uses: 0.0, self._sweep: 0.0}
         every = {self._seal: SEAL_SECONDS, self._store_uses: USES_SECONDS, self._sweep: SWEEP_SECONDS}
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            self._house.engine.poll()
-            log.flush()
             now = time.monotonic()
             for deed, at in due.items():
                 if now >= at:
@@ -124,8 +130,10 @@ class Housekeeping:
             _stop_at_once("the journal of nonces cannot be flushed to disk")
         vault = self._house.vault
         if vault is not None:
-            while await self._house.engine.perform(lambda: trail.seal(vault, self._house.dice)):
-                pass
+            # Until a block is not full: under load there is always a leaf more.
+            sealed = trail.LEAVES_A_BLOCK_MAX
+            while sealed == trail.LEAVES_A_BLOCK_MAX:
+                sealed = await self._house.engine.perform(lambda: trail.seal(vault, self._house.dice))
 
     async def _store_uses(self) -> None:
         if self._house.vault is not None:
@@ -134,7 +142,7 @@ class Housekeeping:
     async def _sweep(self) -> None:
         if self._house.vault is not None:
             before = self._house.performer.answers_since()
-            while await self._house.engine.perform(lambda: _swept(before)):
+            while await self._house.engine.perform(lambda: _swept(before)) == SWEPT_AT_ONCE:
                 pass
 
 
@@ -146,7 +154,7 @@ def _stop_if_failed(task: asyncio.Task[None]) -> None:
 
 
 def _swept(before: datetime) -> Generator[Any, Any, int]:
-    swept: int = yield Sweep(answers_before=before)
+    swept: int = yield Sweep(before, SWEPT_AT_ONCE)
     return swept
 
 
@@ -159,7 +167,7 @@ def application(house: House, nonces: NonceStore) -> Application:
         *status.routes(watch, readiness, metrics=house.settings.metrics),
         *documents.routes(),
     ]
-    rest = Router(routes, default=_nothing_there)
+    rest = Router(routes, default=_nothing_there, redirect_slashes=False)
     return Application(rooms(house, nonces, watch), rest, Housekeeping(house, nonces))
 
 

@@ -3,6 +3,7 @@
 Counts and route templates only: no id, and no value that a caller sent.
 """
 
+import time
 from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import accumulate
@@ -16,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from customary import log
-from customary.domain.errors import CustomaryError
+from customary.domain.errors import CustomaryError, OutcomeUnknown, Unavailable
 from customary.http.exchange import Exchange, Reply
 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -77,6 +78,7 @@ class Watch:
             registry=self.metrics,
         )
         self._request_log = request_log
+        self._quiet_until = 0.0
         self._log = log.get("http")
 
     def answered(self, room: str, exchange: Exchange, reply: Reply, seconds: float) -> None:
@@ -99,8 +101,15 @@ class Watch:
     def refused(self, room: str, exchange: Exchange, error: CustomaryError) -> None:
         """Count a refusal; its detail is the operator's."""
         self._refusals.labels(room, type(error).__name__).inc()
-        if error.detail:
-            self._log.debug(
+        # What no caller has caused the operator must hear of, but not for every request.
+        ours = isinstance(error, Unavailable | OutcomeUnknown)
+        if ours and time.monotonic() < self._quiet_until:
+            return
+        if ours:
+            self._quiet_until = time.monotonic() + 1.0
+        if ours or error.detail:
+            tell = self._log.warning if ours else self._log.debug
+            tell(
                 "request refused",
                 error=type(error).__name__,
                 detail=error.detail,

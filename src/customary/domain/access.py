@@ -8,8 +8,14 @@ from enum import StrEnum
 
 import msgspec
 
-from customary.domain.customer import HOME_MERCHANT_NO, TenantID
+from customary.domain.customer import TenantID
 from customary.domain.errors import Forbidden
+
+HOME_MERCHANT_NO = 1
+"""The tenant's first merchant, to which customers belong that a tenant key creates.
+
+Merchants are numbered within their tenant, so that the number is known before the merchant exists.
+"""
 
 
 class Permission(StrEnum):

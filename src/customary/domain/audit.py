@@ -28,6 +28,7 @@ class Leaf(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     ``actor`` is a key id, or ``cli``. ``fields`` are names of changed or revealed fields. ``digest`` is the
     SHA-256 of the sealed record, in hexadecimal, so that the trail pins the record without knowing it.
+    ``outcome`` is ``done``, or says in words how much was done.
     """
 
     at: str

@@ -17,12 +17,6 @@ TenantID = NewType("TenantID", str)  # a GUID in its canonical text form
 CustomerID = NewType("CustomerID", str)  # 12 characters of the Base58 alphabet
 CustomerNumber = NewType("CustomerNumber", str)  # 10 to 15 decimal digits
 
-HOME_MERCHANT_NO = 1
-"""The tenant's first merchant, to which customers belong that a tenant key creates.
-
-Merchants are numbered within their tenant, so that the number is known before the merchant exists.
-"""
-
 # Longest accepted text, in characters; every room uses these.
 FULL_NAME_MAX = 256
 EMAIL_MAX = 254

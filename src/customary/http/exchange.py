@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from customary.domain.access import Principal
-from customary.domain.errors import CustomaryError, Malformed
+from customary.domain.errors import CustomaryError, Invalid, Malformed, Violation
+from customary.domain.ids import is_digits
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -23,7 +24,7 @@ HEADER_BYTES_MAX = 4096
 HEADERS_BYTES_MAX = 16 * 1024
 SHORT_HEAD_BYTES = 4096
 QUERY_FIELDS_MAX = 64
-_ONCE = (b"authorization", b"host", b"content-length")
+_ONCE = (b"authorization", b"host", b"content-length", b"idempotency-key")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~-]{1,253})(?::([0-9]{1,5}))?", re.ASCII)
 _FORWARDED_PAIR = re.compile(r"""([A-Za-z]+)=(?:"([^"\\]*)"|([^\s;,"]*))""", re.ASCII)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -57,12 +58,6 @@ class Address(msgspec.Struct, frozen=True, gc=False):
     scheme: str
     host: str
     port: int
-
-    @property
-    def base_url(self) -> str:
-        """Return the URL of the root, without a trailing slash."""
-        port = "" if _DEFAULT_PORTS.get(self.scheme) == self.port else f":{self.port}"
-        return f"{self.scheme}://{self.host}{port}"
 
 
 class Reply(msgspec.Struct, gc=False):
@@ -185,7 +180,14 @@ class Exchange:
         if len(self.headers) != len(headers):
             names = [name for name, _ in headers]
             if any(names.count(name) > 1 for name in _ONCE):
-                raise Malformed("Authorization, Host and Content-Length must stand once", part="header")
+                raise Malformed("A header that must stand once is repeated", part="header")
+
+    @property
+    def caller(self) -> Principal:
+        """Return who makes the request; the door has let them in before any route is asked."""
+        if self.principal is None:
+            raise AssertionError("a route was asked before the door")
+        return self.principal
 
     def query(self, *known: str) -> dict[str, str]:
         """Return the known parameters of the query; unknown ones are ignored.
@@ -214,6 +216,16 @@ class Exchange:
                 raise Malformed("The query is malformed", part="query")
             found[name] = value
         return found
+
+
+def whole_number(query: Mapping[str, str], name: str, least: int, most: int, *, default: int) -> int:
+    """Return a parameter that is a whole number in ASCII digits, or ``default``; Invalid if it is another."""
+    text = query.get(name)
+    if text is None:
+        return default
+    if not is_digits(text) or len(text) > len(str(most)) or not least <= int(text) <= most:
+        raise Invalid(Violation(name, "range", f"{name} is not a whole number from {least} to {most}"))
+    return int(text)
 
 
 def _target_of(scope: Scope) -> bytes:

@@ -132,7 +132,7 @@ class Room:
         self._routes = _routing_table(operations, routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; the only place where any exception at all is caught."""
+        """Answer one request, whatever happens: here any exception at all is caught."""
         started = time.perf_counter()
         exchange = Exchange(scope, receive, guid_from(self._random_bytes(16)))
         try:
@@ -257,7 +257,7 @@ async def body_of(exchange: Exchange) -> bytes:
 def deed_of(exchange: Exchange, audited: frozenset[str] = frozenset()) -> Deed:
     """Return the circumstances of a request whose body is read; Malformed if its Idempotency-Key is none."""
     key = exchange.header("idempotency-key")
-    if key is None:
+    if not key:
         return Deed(exchange.request_id)
     if _IDEMPOTENCY_KEY.fullmatch(key) is None:
         raise Malformed("An Idempotency-Key is 1 to 255 visible ASCII characters", part="header")

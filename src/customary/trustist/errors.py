@@ -36,10 +36,10 @@ class Problem(msgspec.Struct, omit_defaults=True):
     code: str
     error: str
     message: str
-    correlationId: str
     missingFields: list[str] | UnsetType = UNSET
     errors: dict[str, list[str]] | UnsetType = UNSET
     error_description: str | UnsetType = UNSET
+    correlationId: str = ""
 
 
 _TITLES = {
@@ -136,7 +136,9 @@ def _invalid(error: Invalid, exchange: Exchange) -> Reply:
 
 
 def _problem(exchange: Exchange, status: int, code: str, message: str) -> Problem:
-    return Problem("about:blank", _TITLES[status], status, code, code, message, exchange.request_id)
+    return Problem(
+        "about:blank", _TITLES[status], status, code, code, message, correlationId=exchange.request_id
+    )
 
 
 def _reply(exchange: Exchange, status: int, code: str, message: str, headers: _Headers = ()) -> Reply:

@@ -8,12 +8,12 @@ from customary.app.credentials import Registry
 from customary.app.performer import Performer
 from customary.app.ports import Dice
 from customary.app.requests import ListPage
-from customary.domain.access import Permission, Principal
+from customary.domain.access import Permission
 from customary.domain.customer import EMAIL_MAX, ORG_ID_MAX, CustomerID
 from customary.domain.errors import Invalid, NotFound, Violation
-from customary.domain.ids import is_customer_id, is_digits
+from customary.domain.ids import is_customer_id
 from customary.http.body import parsed
-from customary.http.exchange import Exchange, Reply
+from customary.http.exchange import Exchange, Reply, whole_number
 from customary.http.shell import ANY_CREDENTIAL, Operation, as_body, body_of, check_json_type, deed_of
 from customary.trustist import wire
 
@@ -52,21 +52,21 @@ class Routes:
     async def create(self, exchange: Exchange) -> Reply:
         """Create a customer (C1); duplicates are neither refused nor merged (S14)."""
         revision = await self._revision(exchange)
-        use_case = partial(customers.create, _principal(exchange), revision)
-        customer = await self._performer.perform(_principal(exchange), use_case, deed_of(exchange))
+        use_case = partial(customers.create, exchange.caller, revision)
+        customer = await self._performer.perform(exchange.caller, use_case, deed_of(exchange))
         return Reply(200, as_body(wire.shown(customer)))
 
     async def get(self, exchange: Exchange) -> Reply:
         """Return the customer of that id (C2)."""
-        use_case = partial(customers.fetch, _principal(exchange), _customer_id(exchange), _NOTHING)
-        customer = await self._performer.read(_principal(exchange), use_case)
+        use_case = partial(customers.fetch, exchange.caller, _customer_id(exchange), _NOTHING)
+        customer = await self._performer.read(exchange.caller, use_case)
         return Reply(200, as_body(wire.shown(customer)))
 
     async def update(self, exchange: Exchange) -> Reply:
         """Change the members that are sent, clear those that are null, keep the rest (C3, S16)."""
         revision = await self._revision(exchange)
-        use_case = partial(customers.change, _principal(exchange), _customer_id(exchange), revision, _NOTHING)
-        customer = await self._performer.perform(_principal(exchange), use_case, deed_of(exchange))
+        use_case = partial(customers.change, exchange.caller, _customer_id(exchange), revision, _NOTHING)
+        customer = await self._performer.perform(exchange.caller, use_case, deed_of(exchange))
         return Reply(200, as_body(wire.shown(customer)))
 
     async def list(self, exchange: Exchange) -> Reply:
@@ -75,8 +75,8 @@ class Routes:
         for name, longest in (("orgId", ORG_ID_MAX), ("emailAddress", EMAIL_MAX)):
             if len(query.get(name, "")) > longest:
                 raise Invalid(Violation(name, "max_length", f"{name} is too long"))
-        number = _whole_number(query, "page", _PAGE_MAX, default=1)
-        size = _whole_number(query, "pageSize", PAGE_SIZE_MAX, default=PAGE_SIZE_DEFAULT)
+        number = whole_number(query, "page", 1, _PAGE_MAX, default=1)
+        size = whole_number(query, "pageSize", 1, PAGE_SIZE_MAX, default=PAGE_SIZE_DEFAULT)
         page = ListPage(
             email=query.get("emailAddress"),
             org_id=query.get("orgId"),
@@ -84,8 +84,8 @@ class Routes:
             limit=size,
             counted=True,
         )
-        use_case = partial(customers.list_page, _principal(exchange), page, _NOTHING)
-        found = await self._performer.scan(_principal(exchange), use_case)
+        use_case = partial(customers.list_page, exchange.caller, page, _NOTHING)
+        found = await self._performer.scan(exchange.caller, use_case)
         headers = ((b"x-total-count", str(found.total).encode()), *_links(query, number, size, found.total))
         return Reply(200, as_body([wire.shown(customer) for customer in found.customers]), headers)
 
@@ -94,7 +94,7 @@ class Routes:
 
         No way to pay is offered, because this server has none yet.
         """
-        principal = _principal(exchange)
+        principal = exchange.caller
         merchant = await self._registry.merchant(principal)
         name = merchant.name if merchant is not None else (await self._registry.tenant(principal)).name
         methods = wire.PaymentMethodsView(wire.PaymentMethodView(), wire.BankPaymentView())
@@ -105,25 +105,11 @@ class Routes:
         return wire.revision(parsed(await body_of(exchange)), self._dice.now().date())
 
 
-def _principal(exchange: Exchange) -> Principal:
-    assert exchange.principal is not None, "the door comes before the routes"  # noqa: S101
-    return exchange.principal
-
-
 def _customer_id(exchange: Exchange) -> CustomerID:
     """Return the id in the path; one that is no id is answered like an unknown one (S18)."""
     if not is_customer_id(exchange.path_id):
         raise NotFound
     return CustomerID(exchange.path_id)
-
-
-def _whole_number(query: dict[str, str], name: str, most: int, *, default: int) -> int:
-    text = query.get(name)
-    if text is None:
-        return default
-    if not is_digits(text) or len(text) > len(str(most)) or not 1 <= int(text) <= most:
-        raise Invalid(Violation(name, "range", f"{name} is not a whole number from 1 to {most}"))
-    return int(text)
 
 
 def _links(query: dict[str, str], page: int, size: int, total: int) -> tuple[tuple[bytes, bytes], ...]:

@@ -66,7 +66,9 @@ class TrustlyErrors:
                 return _reply(405, INVALID, error.public, headers=((b"allow", error.allow.encode()),))
             case NotFound():
                 # The sentence is the vendor's, but for the id: what a caller sent is in no answer.
-                return _reply(self._not_found_status, INVALID, "Could not find a customer using Id …")
+                # What is no id is 404 whatever the setting (T23), and in every other byte like an unknown id.
+                status = 404 if error.kind == "path" else self._not_found_status
+                return _reply(status, INVALID, "Could not find a customer using Id …")
             case Invalid():
                 faults = [_fault(INVALID, v.message, v.field) for v in error.violations]
                 return Reply(400, as_body(Faults(faults)))

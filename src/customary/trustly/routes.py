@@ -10,9 +10,9 @@ from customary.app.requests import Deed, ListPage
 from customary.domain.access import Permission, Principal
 from customary.domain.customer import EXTERNAL_ID_MAX, Customer
 from customary.domain.errors import Invalid, NotFound, Violation
-from customary.domain.ids import is_customer_number, is_digits
+from customary.domain.ids import is_customer_number
 from customary.http.body import parsed
-from customary.http.exchange import Exchange, Reply
+from customary.http.exchange import Exchange, Reply, whole_number
 from customary.http.shell import Operation, as_body, body_of, deed_of
 from customary.trustly import wire
 
@@ -36,6 +36,10 @@ OPERATIONS = (
 COUNT_MAX = 100
 COUNT_DEFAULT = 25
 _START_INDEX_DIGITS_MAX = 9
+
+
+_UNTOLD = Disclosure()
+"""What is read first and told of afterwards."""
 
 
 class Routes:
@@ -116,22 +120,20 @@ class Routes:
             external_id=query.get("externalId"),
             customer_number=query.get("customerId"),
             newest_first=True,
-            offset=_whole_number(query, "startIndex", 0, 10**_START_INDEX_DIGITS_MAX - 1, default=0),
-            limit=_whole_number(query, "count", 1, COUNT_MAX, default=COUNT_DEFAULT),
+            offset=whole_number(query, "startIndex", 0, 10**_START_INDEX_DIGITS_MAX - 1, default=0),
+            limit=whole_number(query, "count", 1, COUNT_MAX, default=COUNT_DEFAULT),
             clear=disclosure.clear,
         )
-        use_case = partial(customers.list_page, principal, page, disclosure)
+        found = await self._performer.scan(principal, partial(customers.list_page, principal, page, _UNTOLD))
         if disclosure.audited:
-            found = await self._performer.perform(principal, use_case, Deed(exchange.request_id))
-        else:
-            found = await self._performer.scan(principal, use_case)
+            told = partial(customers.disclose, principal, found.customers, disclosure)
+            await self._performer.perform(principal, told, Deed(exchange.request_id))
         merchant_id = await self._merchant_id(principal)
         views = [wire.shown(customer, merchant_id, disclosure.clear) for customer in found.customers]
         return Reply(200, as_body(wire.CustomersAnswer(views)))
 
     def _whose(self, exchange: Exchange) -> tuple[Principal, Disclosure]:
-        principal = exchange.principal
-        assert principal is not None, "the door comes before the routes"  # noqa: S101
+        principal = exchange.caller
         return principal, self._masking.disclosure(principal)
 
     async def _merchant_id(self, principal: Principal) -> str:
@@ -147,7 +149,7 @@ class Routes:
 def _number(exchange: Exchange) -> str:
     """Return the id in the path; one that is no id is answered like an unknown one (T23)."""
     if not is_customer_number(exchange.path_id):
-        raise NotFound
+        raise NotFound(kind="path")
     return exchange.path_id
 
 
@@ -156,12 +158,3 @@ def _check_filter(name: str, value: str) -> None:
         raise Invalid(Violation(name, "min_length", f"{name} is empty"))
     if len(value) > EXTERNAL_ID_MAX:
         raise Invalid(Violation(name, "max_length", f"{name} is too long"))
-
-
-def _whole_number(query: dict[str, str], name: str, least: int, most: int, *, default: int) -> int:
-    text = query.get(name)
-    if text is None:
-        return default
-    if not is_digits(text) or len(text) > len(str(most)) or not least <= int(text) <= most:
-        raise Invalid(Violation(name, "range", f"{name} is not a whole number from {least} to {most}"))
-    return int(text)

@@ -112,7 +112,7 @@ def verified(header: HawkHeader, secrets: Sequence[bytes], request: SignedReques
     secret = matching_secret(secrets, message, header.mac.encode())
     if secret is None:
         raise Unauthenticated(detail="hawk: wrong MAC" if secrets else "hawk: no live key of this id")
-    if abs(now - header.ts) > CLOCK_SKEW_SECONDS_MAX:
+    if abs(int(now) - header.ts) > CLOCK_SKEW_SECONDS_MAX:
         raise Unauthenticated(detail="hawk: stale timestamp", challenge=_stale_challenge(secret, int(now)))
     if header.hash and not hmac.compare_digest(
         payload_hash(request.content_type, request.body), header.hash.encode()

@@ -66,7 +66,7 @@ SELECT tenant_id, block_no, leaf_no_first, leaf_no_last, at, digests, link, sign
 WHERE tenant_id = ? AND block_no > ? ORDER BY block_no LIMIT ?
 """
 LAST_BLOCKS = """
-SELECT b.tenant_id, b.block_no, b.leaf_no_first, b.leaf_no_last, b.at, b.digests, b.link, b.signature
+SELECT b.tenant_id, b.block_no, b.leaf_no_first, b.leaf_no_last, b.at, x'' AS digests, b.link, b.signature
 FROM tenants AS t CROSS JOIN blocks AS b ON b.tenant_id = t.tenant_id
 WHERE b.block_no = (SELECT max(block_no) FROM blocks WHERE tenant_id = t.tenant_id)
 ORDER BY b.tenant_id

@@ -57,9 +57,6 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 HAS_BLOCK = "SELECT 1 FROM blocks WHERE tenant_id = ? AND block_no = ?"
 
-SWEPT_MAX = 1000
-"""How many answers one Sweep deletes; the others wait for the next, so that no request waits long."""
-
 
 def write(connection: Connection, request: Write) -> None:
     """Store everything that one use case stores."""
@@ -180,6 +177,6 @@ def write_blocks(connection: Connection, request: WriteBlocks) -> None:
 
 
 def sweep(connection: Connection, request: Sweep) -> int:
-    """Delete old answers, at most ``SWEPT_MAX`` of them; return how many went."""
-    connection.execute(SWEEP_SOME, (microseconds(request.answers_before), SWEPT_MAX))
+    """Delete old answers, oldest first; return how many went."""
+    connection.execute(SWEEP_SOME, (microseconds(request.answers_before), request.limit))
     return connection.changes()
