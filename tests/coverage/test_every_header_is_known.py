@@ -118,8 +118,8 @@ def test_a_refusal_of_a_stranger_has_known_headers(voices: Voices, room: str) ->
 
 @pytest.fixture(scope="module")
 def throttled(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Voices]:
-    """Speakers whose requests are used up by the second."""
-    with serving(command, tmp_path_factory.mktemp("throttled"), requests_per_minute="1") as server:
+    """Speakers with two requests a minute, of which the first went into noticing that they are known."""
+    with serving(command, tmp_path_factory.mktemp("throttled"), requests_per_minute="2") as server:
         yield Voices(make_tenancy(server))
 
 

@@ -243,7 +243,6 @@ def test_no_file_holds_a_value_after_the_server_has_stopped(crime: Crime) -> Non
     assert not _hits(crime, crime.files_stopped)
 
 
-@pytest.mark.xfail(reason="a path with a slash too many is sent on to the Host that was sent", strict=True)
 def test_no_page_speaks_a_value(server: Server) -> None:
     """The pages beside the rooms repeat neither host nor path nor query, not even to send somebody on."""
     canaries = Canaries(SEED)

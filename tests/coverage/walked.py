@@ -5,6 +5,7 @@ A new route is walked without anybody remembering it. Where a walk needs to know
 """
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from serving import Answer, Headers, Key, Server, Tenancy
 Json = dict[str, Any]
 ALL_PERMISSIONS = frozenset(Permission)
 UNMASKED = Permission.READ_CUSTOMERS_UNMASKED
+NOTICED_SECONDS_MAX = 1.0
 
 
 def _rooms() -> tuple[Room, ...]:
@@ -152,6 +154,13 @@ class Speaker:
         return self.call(walked.operation.method, walked.target(self), walked.body)
 
 
+def _wait_until_known(room: str, send: Send) -> None:
+    """Return when the server has noticed the new credential, which another process has made."""
+    deadline = time.monotonic() + NOTICED_SECONDS_MAX
+    while send("GET", f"{ROOMS[room].prefix}/nowhere", None, ()).status == 401:
+        assert time.monotonic() < deadline, "a new credential holds within a second"
+
+
 class Voices:
     """Makes speakers of one tenancy; a credential with the same permissions is made once."""
 
@@ -181,6 +190,7 @@ class Voices:
                 permissions=sorted(permissions),
             )
             send = SENDERS[room](tenancy.server, key)
+            _wait_until_known(room, send)
             self._made[kind] = Speaker(room, tenancy.server, key, send, lambda: self.usual(room))
         return self._made[kind]
 

@@ -7,10 +7,12 @@ import http.client
 import itertools
 import json
 import threading
+import time
 
 from serving import Connection, Server, Tenancy
 
 WORKERS = 8
+NOTICED_SECONDS_MAX = 1.0
 
 
 class Load:
@@ -121,6 +123,15 @@ class Patient(Connection):
         except ConnectionResetError:
             pass
         return received
+
+
+def wait_until_known(tenancy: Tenancy) -> Tenancy:
+    """Return the tenancy when the server has noticed its credential, which another process has made."""
+    deadline = time.monotonic() + NOTICED_SECONDS_MAX
+    known = [("Authorization", tenancy.key.authorization)]
+    while tenancy.server.send("GET", "/api/v1/nowhere", known).status == 401:
+        assert time.monotonic() < deadline, "a new credential holds within a second"
+    return tenancy
 
 
 def lost(server: Server, tenancy: Tenancy, acknowledged: list[str]) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.load import Patient
+from faults.load import Patient, wait_until_known
 from serving import Tenancy, make_tenancy, serving
 
 SECONDS_MIN = 8.0
@@ -34,7 +34,7 @@ class Cut:
 def tenancy(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenancy]:
     """A tenant of a server that meets strange clients."""
     with serving(command, tmp_path_factory.mktemp("slow")) as server:
-        yield make_tenancy(server)
+        yield wait_until_known(make_tenancy(server))
 
 
 def _head(tenancy: Tenancy, length: int = 1000, prefix: str = "/api/v1") -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.load import Load, Patient, lost
+from faults.load import Load, Patient, lost, wait_until_known
 from serving import Server, Tenancy, make_tenancy, serving
 
 KILLS = 3
@@ -21,7 +21,7 @@ CREATED_MIN = 200
 def tenancy(command: Path, tmp_path: Path) -> Iterator[Tenancy]:
     """A tenant of a server that may be ended."""
     with serving(command, tmp_path / "server") as server:
-        yield make_tenancy(server)
+        yield wait_until_known(make_tenancy(server))
 
 
 def _check_store(server: Server) -> None:
@@ -90,7 +90,7 @@ def _refuses(server: Server) -> bool:
 def test_a_stop_waits_no_longer_than_it_was_told(command: Path, tmp_path: Path) -> None:
     """A client that never ends its request does not keep the server from ending."""
     with serving(command, tmp_path / "server", shutdown_seconds="1") as server:
-        tenancy = make_tenancy(server)
+        tenancy = wait_until_known(make_tenancy(server))
         with closing(Patient(server.port)) as connection:
             connection.begin(tenancy, 10)
             assert server.process is not None
