@@ -256,10 +256,10 @@ def test_a_setting_masks_all_guarded_fields(strict: Server) -> None:
 
 @pytest.mark.statement("T23", "T19")
 def test_a_setting_answers_400_for_a_missing_customer(strict: Server) -> None:
-    """Code 200 and the vendor's sentence, as with 404; an unknown path stays 404."""
+    """Code 200 and the vendor's sentence, as with 404; what is no id (T23) and an unknown path stay 404."""
     program = shop(make_tenancy(strict))
-    for target in (f"{CUSTOMERS}/123456789012345", f"{CUSTOMERS}/lookup"):
-        (fault,) = faults(program.get(target), 400)
+    for target, status in ((f"{CUSTOMERS}/123456789012345", 400), (f"{CUSTOMERS}/lookup", 404)):
+        (fault,) = faults(program.get(target), status)
         assert (fault.code, fault.message[:35]) == (200, "Could not find a customer using Id "[:35])
     assert faults(program.get("/api/v1/elsewhere"), 404)[0].code == 200
 

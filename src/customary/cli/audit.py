@@ -9,9 +9,10 @@ import msgspec
 from cyclopts import App, Parameter
 
 from customary.app import trail
+from customary.cli.chosen import known_tenant
 from customary.cli.frame import AsJson, Data, harmless, open_house, print_facts, print_json
 from customary.cli.refusals import DONE, REFUSED, WrongUsage
-from customary.cli.registry import TenantOption
+from customary.cli.registry import OnlyTenantOption
 from customary.domain.audit import Leaf
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ PAGE_SIZE = 1_000
 @audit.command(name="list")
 def list_leaves(
     *,
-    tenant_id: TenantOption = None,
+    tenant_id: OnlyTenantOption = None,
     after: Annotated[int, Parameter(help="Only entries after that number.")] = 0,
     limit: Annotated[int | None, Parameter(help="How many at most; all if not given.")] = None,
     data: Data = None,
@@ -39,7 +40,7 @@ def list_leaves(
     if after < 0 or (limit is not None and limit < 1):
         raise WrongUsage("--after is a whole number from 0, --limit one from 1")
     with open_house(data) as house:
-        leaves = _leaves(house, tenant_id and tenant_id.lower(), after, limit)
+        leaves = _leaves(house, known_tenant(house, tenant_id), after, limit)
         if as_json:
             _print_json_array(_view(number, leaf) for number, leaf in leaves)
         else:
@@ -51,10 +52,14 @@ def list_leaves(
 def verify(*, data: Data = None, as_json: AsJson = False) -> int:
     """Compare the whole trail with its sealed chain; exits 1 if anything was edited, deleted or put in.
 
+    The public key is the trail's, in hex: with it anybody can check the
+    signatures (Ed25519) of its blocks.
+
     Example: customary audit verify
     """
     with open_house(data) as house:
         finding = house.engine.read_now(partial(trail.verify, house.unsealed))
+        public_key = house.unsealed.trail_public_key.hex()
     if as_json:
         print_json(
             {
@@ -62,6 +67,7 @@ def verify(*, data: Data = None, as_json: AsJson = False) -> int:
                 "leaves": finding.leaves,
                 "blocks": finding.blocks,
                 "unsealed": finding.unsealed,
+                "publicKey": public_key,
                 "flaws": [
                     {
                         "tenantId": flaw.tenant_id,
@@ -79,6 +85,7 @@ def verify(*, data: Data = None, as_json: AsJson = False) -> int:
             "entries": str(finding.leaves),
             "blocks": str(finding.blocks),
             "not sealed yet": str(finding.unsealed),
+            "public key": public_key,
             "result": f"{len(finding.flaws)} flaws" if finding.flaws else "intact",
         }
     )

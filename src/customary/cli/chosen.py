@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from customary.cli.refusals import WrongUsage
-from customary.cli.started import program
+from customary.cli.refusals import Advised, WrongUsage
+from customary.cli.started import data_option, program
 from customary.domain.access import Merchant, Permission, Principal
 from customary.domain.errors import NotFound
 
@@ -43,15 +43,22 @@ def choose(house: "House", tenant_id: str | None, merchant_id: str | None = None
         tenants = [one for one in tenants if one == tenant_id.lower()]
         if not tenants:
             raise NotFound("There is no such tenant", kind="tenant")
+    option = data_option(house.settings)
     if not tenants:
-        raise NotFound(f"There is no tenant yet; make one: {program()} tenant create NAME", kind="")
+        raise Advised(NotFound("There is no tenant yet"), f"make one: {program()} tenant create NAME{option}")
     if len(tenants) > 1:
-        raise WrongUsage("There are several tenants; name one with --tenant")
+        several = WrongUsage("There are several tenants; name one with --tenant")
+        raise Advised(several, f"`{program()} tenant list{option}` shows them.")
     merchants = tuple(house.engine.read_now(partial(credentials.list_merchants, tenants[0])))
     merchant = next((one for one in merchants if one.merchant_id == merchant_id), None)
     if merchant_id is not None and merchant is None:
         raise NotFound("There is no such merchant in this tenant", kind="merchant")
     return Chosen(tenants[0], merchant, merchants)
+
+
+def known_tenant(house: "House", tenant_id: str | None) -> str | None:
+    """Return the id of the tenant that is named, or None where none is; NotFound if there is none of it."""
+    return None if tenant_id is None else choose(house, tenant_id).tenant_id
 
 
 def choose_each(house: "House", tenant_id: str | None) -> list[Chosen]:

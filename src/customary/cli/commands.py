@@ -59,6 +59,8 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except CycloptsError as error:
         return refusals.tell_usage(error, as_json=as_json)
+    except refusals.Advised as advised:
+        return refusals.tell(advised.refusal, as_json=as_json, step=advised.step)
     except CustomaryError as error:
         return refusals.tell(error, as_json=as_json)
     except BrokenPipeError:

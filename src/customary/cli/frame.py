@@ -44,9 +44,15 @@ def settings_for(data: Path | None, **overrides: object) -> config.Settings:
 def open_house(data: Path | None, *, may_make: bool = False) -> "Iterator[House]":
     """Open the house for one command; refuse one that is sealed, for want of its root key."""
     from customary.bootstrap.house import House
+    from customary.cli.advice import advised, no_data, sealed
+    from customary.storage.sqlite.files import STORE
 
-    with House(settings_for(data), may_make=may_make) as house:
-        _ = house.unsealed
+    settings = settings_for(data)
+    if not may_make and not (settings.data / STORE).exists():
+        raise no_data(settings)
+    with advised(settings), House(settings, may_make=may_make) as house:
+        if house.vault is None:
+            raise sealed(settings)
         yield house
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from customary.app.credentials import Issued
+from customary.cli.chosen import known_tenant
 from customary.cli.frame import (
     AsJson,
     Data,
@@ -20,7 +21,7 @@ from customary.cli.frame import (
     print_table,
 )
 from customary.cli.refusals import WrongUsage
-from customary.cli.registry import TenantOption
+from customary.cli.registry import OnlyTenantOption
 from customary.cli.started import data_option, program
 from customary.domain.access import Credential, Merchant, Permission, Scheme
 
@@ -86,7 +87,7 @@ def create_key(
 
 
 @key.command(name="list")
-def list_keys(*, tenant_id: TenantOption = None, data: Data = None, as_json: AsJson = False) -> None:
+def list_keys(*, tenant_id: OnlyTenantOption = None, data: Data = None, as_json: AsJson = False) -> None:
     """List the credentials of all tenants, or of one; secrets are not shown.
 
     Example: customary key list
@@ -94,7 +95,7 @@ def list_keys(*, tenant_id: TenantOption = None, data: Data = None, as_json: AsJ
     from customary.app import credentials
 
     with open_house(data) as house:
-        tenant_id = tenant_id and tenant_id.lower()
+        tenant_id = known_tenant(house, tenant_id)
         keys = house.engine.read_now(partial(credentials.list_keys, tenant_id))
         merchants = house.engine.read_now(partial(credentials.list_merchants, tenant_id))
         now = house.dice.now()

@@ -12,14 +12,7 @@ import msgspec
 
 from customary.cli.started import program
 from customary.config import ConfigurationError
-from customary.domain.errors import (
-    Conflict,
-    CustomaryError,
-    Invalid,
-    NotFound,
-    OutcomeUnknown,
-    Unavailable,
-)
+from customary.domain.errors import Conflict, CustomaryError, Invalid, OutcomeUnknown, Unavailable
 
 if TYPE_CHECKING:
     from cyclopts import CycloptsError
@@ -36,6 +29,15 @@ class WrongUsage(CustomaryError):
     public = "The arguments make no sense"
 
 
+class Advised(Exception):
+    """A refusal with the next step, which only the place that raises this knows."""
+
+    def __init__(self, refusal: CustomaryError, step: str) -> None:
+        super().__init__(refusal.public)
+        self.refusal = refusal
+        self.step = step
+
+
 def exit_code_of(error: CustomaryError) -> int:
     """Return the exit code that tells scripts what kind of refusal it was."""
     if isinstance(error, Unavailable | OutcomeUnknown):
@@ -49,16 +51,16 @@ def unavailable_by(error: OSError) -> Unavailable:
     """Return the refusal for something that the operating system did not allow."""
     return Unavailable(
         "The machine did not allow it: " + os.strerror(error.errno or 0) if error.errno else "",
-        detail=f"{type(error).__name__}: {error.filename}" if error.filename else type(error).__name__,
+        detail=str(error.filename or ""),
     )
 
 
-def tell(error: CustomaryError, *, as_json: bool) -> int:
+def tell(error: CustomaryError, *, as_json: bool, step: str = "") -> int:
     """Say what was refused and what to do next on stderr, for programs on stdout; return the exit code."""
-    step = _next_step(error)
+    step = step or _next_step(error)
     lines = [error.public if error.public.endswith(("?", ".")) else f"{error.public}."]
     if isinstance(error, Invalid):
-        lines += [f"  {violation.message or violation.field}" for violation in error.violations]
+        lines += [f"  {told}" for told in _told(error) if not error.public.startswith(told)]
     if error.detail:
         lines.append(f"Detail: {error.detail}")
     if step:
@@ -83,6 +85,10 @@ def _say(lines: list[str]) -> None:
     print("\n".join(lines), file=sys.stderr)
 
 
+def _told(error: Invalid) -> list[str]:
+    return [violation.message or violation.field for violation in error.violations]
+
+
 def _say_json(kind: str, message: str, step: str, error: CustomaryError | None) -> None:
     said: dict[str, Any] = {"kind": kind, "message": message}
     if isinstance(error, Invalid):
@@ -94,8 +100,6 @@ def _say_json(kind: str, message: str, step: str, error: CustomaryError | None) 
 
 def _next_step(error: CustomaryError) -> str:
     """Return what to do about it, or nothing where the text says all there is to say."""
-    if isinstance(error, NotFound):
-        return _WHERE_TO_LOOK.get(error.kind, "").format(program=program())
     if isinstance(error, ConfigurationError):
         return f"docs/settings.md lists every setting; `{program()} doctor` checks them."
     if isinstance(error, WrongUsage):
@@ -105,14 +109,6 @@ def _next_step(error: CustomaryError) -> str:
     if isinstance(error, Unavailable | OutcomeUnknown):
         return f"`{program()} doctor` looks for the cause."
     return ""
-
-
-_WHERE_TO_LOOK = {
-    "tenant": "`{program} tenant list` shows the tenants.",
-    "merchant": "`{program} merchant list` shows the merchants.",
-    "key": "`{program} key list` shows the keys.",
-    "customer": "`{program} customers list` shows the customers.",
-}
 
 
 def _snake(name: str) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from customary.cli.chosen import known_tenant
 from customary.cli.frame import (
     AsJson,
     Data,
@@ -25,6 +26,9 @@ merchant = App(name="merchant", help="Make and list merchants: the businesses of
 
 TenantOption = Annotated[
     str | None, Parameter(name="--tenant", help="Id of the tenant; may be left out where there is only one.")
+]
+OnlyTenantOption = Annotated[
+    str | None, Parameter(name="--tenant", help="Only those of the tenant of that id; all if not given.")
 ]
 
 
@@ -121,7 +125,7 @@ def create_merchant(
 
 
 @merchant.command(name="list")
-def list_merchants(*, tenant_id: TenantOption = None, data: Data = None, as_json: AsJson = False) -> None:
+def list_merchants(*, tenant_id: OnlyTenantOption = None, data: Data = None, as_json: AsJson = False) -> None:
     """List the merchants of all tenants, or of one.
 
     Example: customary merchant list --tenant TENANT-ID
@@ -129,7 +133,7 @@ def list_merchants(*, tenant_id: TenantOption = None, data: Data = None, as_json
     from customary.app import credentials
 
     with open_house(data) as house:
-        listed = partial(credentials.list_merchants, tenant_id and tenant_id.lower())
+        listed = partial(credentials.list_merchants, known_tenant(house, tenant_id))
         merchants = house.engine.read_now(listed)
     if as_json:
         print_json([_merchant_view(one) for one in merchants])

@@ -257,7 +257,7 @@ async def body_of(exchange: Exchange) -> bytes:
 def deed_of(exchange: Exchange, audited: frozenset[str] = frozenset()) -> Deed:
     """Return the circumstances of a request whose body is read; Malformed if its Idempotency-Key is none."""
     key = exchange.header("idempotency-key")
-    if not key:
+    if key is None:
         return Deed(exchange.request_id)
     if _IDEMPOTENCY_KEY.fullmatch(key) is None:
         raise Malformed("An Idempotency-Key is 1 to 255 visible ASCII characters", part="header")
