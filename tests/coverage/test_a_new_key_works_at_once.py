@@ -1,33 +1,46 @@
-"""What a command has made is there when the command has ended, however busy the server is beside it."""
+"""What another process has made is there when it has said so, however busy the server is beside it."""
 
-import threading
+from functools import partial
 
 import pytest
 
-from coverage.walked import SENDERS
-from serving import Server, make_tenancy
+from coverage.walked import ALL_PERMISSIONS, ROOMS, SENDERS
+from customary.app import credentials
+from customary.bootstrap.house import House
+from customary.config import Settings
+from customary.domain.access import Scheme
+from serving import Key, Server, make_tenancy
 
-KEYS = 8
+KEYS = 20
+SCHEMES = {"trustly": Scheme.BASIC, "trustist": Scheme.HMAC}
 
 
-@pytest.mark.xfail(reason="a read snapshot is held until the next poll, up to 0.2 s", strict=False)
-def test_a_new_key_works_as_soon_as_its_command_has_ended(server: Server) -> None:
-    """Whoever pastes the secret that was printed is let in at once, and not a moment later."""
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_new_key_works_at_once(server: Server, room: str) -> None:
+    """Whoever pastes the secret that was printed is let in at once, and not a moment later.
+
+    The key is made in this process, through what the command goes through, because the end of a command takes
+    long enough to hide that the server has not noticed.
+    """
     tenancy = make_tenancy(server)
-    enough = threading.Event()
-
-    def read_on() -> None:
-        with server.connect() as connection:
-            while not enough.wait(0.001):
-                connection.send("GET", "/api/v1/customers/1", [("Authorization", "Basic eDp5")])
-
-    reader = threading.Thread(target=read_on)
-    reader.start()
-    try:
+    statuses = []
+    with House(Settings(data=server.folder / "store"), may_make=False) as house:
         for _ in range(KEYS):
-            key = server.create_key(tenancy.tenant_id, scheme="hmac")
-            answer = SENDERS["trustist"](server, key)("GET", "/v1/customers", None, ())
-            assert answer.status == 200
-    finally:
-        enough.set()
-        reader.join()
+            # The server reads, and so has a state of the store in hand, right before the key is made.
+            strange = Key("nobody", "x", SCHEMES[room], "", None, frozenset())
+            SENDERS[room](server, strange)("GET", f"{ROOMS[room].prefix}/customers", None, ())
+            issue = partial(
+                credentials.create_key,
+                house.unsealed,
+                house.dice,
+                tenant_id=tenancy.tenant_id,
+                scheme=SCHEMES[room],
+                merchant_id=tenancy.merchant_id if room == "trustly" else None,
+                permissions=ALL_PERMISSIONS,
+                expires_at=None,
+            )
+            made = house.engine.perform_now([issue])[0]
+            key = Key(made.credential.key_id, made.secret, SCHEMES[room], "", None, frozenset())
+            send = SENDERS[room](server, key)
+            statuses.append(send("GET", f"{ROOMS[room].prefix}/customers", None, ()).status)
+    assert set(statuses) == {200}
