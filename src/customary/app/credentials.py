@@ -214,7 +214,7 @@ def find_key(vault: Vault, key_id: str) -> Generator[Any, Any, KnownKey | None]:
     if credential.scheme is Scheme.HMAC:
         keys = yield ReadTenantKeys(credential.tenant_id)
         tenant = vault.tenant(credential.tenant_id, keys)
-        live = [(tenant.opened_secret(key_id, kept), expires_at) for kept, expires_at in live]
+        live = [(tenant.opened_secret(credential.terms, kept), expires_at) for kept, expires_at in live]
     principal = Principal(credential.tenant_id, key_id, credential.merchant_no, credential.permissions)
     return KnownKey(credential, principal, tuple(live))
 
@@ -338,9 +338,9 @@ def _merchant_for(merchants: list[Merchant], scheme: Scheme, merchant_id: str | 
 def _kept(vault: Vault, credential: Credential, secret: str) -> Generator[Any, Any, bytes]:
     """Return the form in which a secret is stored: a keyed hash where a hash is enough, else sealed."""
     if credential.scheme is Scheme.BASIC:
-        return vault.hashed_secret(credential.key_id, secret.encode())
+        return vault.hashed_secret(credential.terms, secret.encode())
     keys = yield ReadTenantKeys(credential.tenant_id)
-    return vault.tenant(credential.tenant_id, keys).sealed_secret(credential.key_id, secret.encode())
+    return vault.tenant(credential.tenant_id, keys).sealed_secret(credential.terms, secret.encode())
 
 
 def _key_id(dice: Dice, scheme: Scheme) -> str:

@@ -328,11 +328,11 @@ class TenantVault(Protocol):
     def tag(self, kind: TagKind, *texts: str | bytes) -> Tag:
         """Return the lookup tag of these texts, unlike that of any other tenant, kind or texts."""
 
-    def sealed_secret(self, key_id: str, secret: bytes) -> bytes:
-        """Return a credential's secret, sealed under the tenant key."""
+    def sealed_secret(self, terms: str, secret: bytes) -> bytes:
+        """Return a secret, sealed under the tenant key for a credential of these terms."""
 
-    def opened_secret(self, key_id: str, kept: bytes) -> bytes:
-        """Return a credential's secret."""
+    def opened_secret(self, terms: str, kept: bytes) -> bytes:
+        """Return the secret of a credential of these terms."""
 
 
 class Vault(Protocol):
@@ -344,8 +344,8 @@ class Vault(Protocol):
     def tenant(self, tenant_id: TenantID, keys: list[TenantKeyRow]) -> TenantVault:
         """Return the tenant's opened keys; Unavailable if they do not open under this root key."""
 
-    def hashed_secret(self, key_id: str, secret: bytes) -> bytes:
-        """Return the keyed hash under which a Basic secret is kept."""
+    def hashed_secret(self, terms: str, secret: bytes) -> bytes:
+        """Return the keyed hash under which the secret of a Basic credential of these terms is kept."""
 
     def signed(self, message: bytes) -> bytes:
         """Return the Ed25519 signature of ``message`` under the trail's key."""

@@ -117,8 +117,8 @@ def _key(house: House, key_id: str) -> DemoKey:
     known = house.engine.read_now(partial(credentials.find_key, house.unsealed, key_id))
     live = [] if known is None else known.secrets_at(house.dice.now())
     kept = secret.encode()
-    if key_id == BASIC_KEY_ID:
-        kept = house.unsealed.hashed_secret(key_id, kept)
+    if known is not None and key_id == BASIC_KEY_ID:
+        kept = house.unsealed.hashed_secret(known.credential.terms, kept)
     return DemoKey(key_id, secret if kept in live else None)
 
 

@@ -89,6 +89,18 @@ class Credential(msgspec.Struct, frozen=True):
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
 
+    @property
+    def terms(self) -> str:
+        """Return everything that was settled when the credential was made, in one text.
+
+        Its secrets are hashed and sealed with it, so that a row whose tenant, merchant, permissions or expiry
+        were edited in the store opens nothing.
+        """
+        expires_at = "" if self.expires_at is None else self.expires_at.isoformat()
+        merchant_no = "" if self.merchant_no is None else str(self.merchant_no)
+        settled = (self.key_id, self.tenant_id, self.scheme.value, merchant_no, expires_at)
+        return "\n".join((*settled, *sorted(self.permissions)))
+
     def usable_at(self, instant: datetime) -> bool:
         """Return whether the key was neither revoked nor expired at ``instant``."""
         return self.revoked_at is None and (self.expires_at is None or instant < self.expires_at)

@@ -87,7 +87,7 @@ class BasicDoor:
             raise Unauthenticated(detail="no Basic credentials presented")
         key_id, secret = basic.parsed(value)
         known = await self._registry.key(key_id)
-        presented = self._vault.hashed_secret(key_id, secret.encode())
+        presented = self._vault.hashed_secret(known.credential.terms if known else key_id, secret.encode())
         live = known.live_at(now) if known and known.credential.scheme is Scheme.BASIC else []
         # All are compared, and an unknown key with something, so that time tells nothing.
         matches = [compare_digest(presented, kept) for kept, _ in live or [(_NOBODYS_HASH, None)]]

@@ -22,7 +22,7 @@ from customary.http.exchange import HEAD_BYTES, RAW_TARGET
 HEAD_BYTES_MAX: Final = 64 * 1024
 """All of a message that is not its body: request line, headers, what frames the chunks, trailers."""
 FRAMING_BYTES_MAX: Final = 8
-"""What may frame one byte of a body on top of that: ``1 CRLF x CRLF`` has five bytes that are not the body."""
+"""What may frame one byte of a body on top of that: ``1 CRLF x CRLF`` has five bytes that are no body."""
 HEAD_SECONDS_MAX: Final = 10.0
 WRITE_SECONDS_MAX: Final = 30.0
 """How long a client that has let the buffers fill up may read nothing."""
@@ -156,12 +156,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Keep the raw target; the head has come in time."""
-        if self.parser.should_upgrade():
-            if self.parser.get_method() != b"CONNECT":
-                return  # the parser stops here, and is fed this head again
-            super().on_headers_complete()
-            self.cycle.keep_alive = False  # the client takes what follows for another protocol
-            return
+        upgrades = self.parser.should_upgrade()
+        if upgrades and self.parser.get_method() != b"CONNECT":
+            return  # the parser stops here, and is fed this head again
         if len(self.pipeline) >= PIPELINED_MAX:
             raise _TooManyWaiting
         self.scope[RAW_TARGET] = self.url  # type: ignore[literal-required]  # ours
@@ -169,8 +166,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.scope[HEAD_BYTES] = self._bytes + self._shared_bytes + self._piece_bytes  # type: ignore[literal-required]  # ours
         super().on_headers_complete()
         self._in_head = False
-        self.headers = _TRAILERS  # the scope has the list that was here; a trailer is no header (RFC 9110 6.5)
+        self.headers = _TRAILERS  # no headers (RFC 9110 6.5.1); the scope keeps the list that was here
         self._stop_timer()
+        if upgrades:
+            self.cycle.keep_alive = False  # the client takes what follows for another protocol
 
     def on_body(self, body: bytes) -> None:
         """Count what is not the head."""
@@ -179,8 +178,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Begin to count the next head."""
-        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
-            return
+        if self._in_head:
+            return  # it wants an upgrade, and comes again
         self._in_head = True
         self._head_begun = False
         self._bytes = self._body_bytes = self._shared_bytes = 0

@@ -80,14 +80,14 @@ class RootVault:
         index_key = self._opened_key(tenant_id, max(index_rows, key=lambda row: row.key_version))
         return OpenedTenant(tenant_id, seal_keys, index_key, self._cache)
 
-    def hashed_secret(self, key_id: str, secret: bytes) -> bytes:
-        """Return the keyed hash under which a Basic secret is kept.
+    def hashed_secret(self, terms: str, secret: bytes) -> bytes:
+        """Return the keyed hash under which a Basic secret is kept, for a credential of these terms.
 
         Fast on purpose: these secrets are drawn by the server, so there is nothing to guess, and without the
         root key there is nothing to try a guess against.
         """
         keyed = self._pepper.copy()
-        keyed.update(framed(key_id.encode(), secret))
+        keyed.update(framed(terms.encode(), secret))
         return keyed.finalize()
 
     def signed(self, message: bytes) -> bytes:

@@ -160,17 +160,18 @@ class OpenedTenant:
             keyed.update(len(octets).to_bytes(4, "big") + octets)
         return Tag(number, keyed.finalize()[:TAG_BYTES])
 
-    def sealed_secret(self, key_id: str, secret: bytes) -> bytes:
-        """Return a credential's secret, sealed under the tenant key."""
-        return self._seal.wrapped(secret, self._for_secret + framed(key_id.encode()))
+    def sealed_secret(self, terms: str, secret: bytes) -> bytes:
+        """Return a credential's secret, sealed under the tenant key for a credential of these terms."""
+        return self._seal.wrapped(secret, self._for_secret + framed(terms.encode()))
 
-    def opened_secret(self, key_id: str, kept: bytes) -> bytes:
+    def opened_secret(self, terms: str, kept: bytes) -> bytes:
         """Return a credential's secret; raises SealBroken."""
         try:
-            return self._seal_of(kept).unwrapped(kept, self._for_secret + framed(key_id.encode()))
+            return self._seal_of(kept).unwrapped(kept, self._for_secret + framed(terms.encode()))
         except Unopened as unopened:
             raise SealBroken(
-                detail=f"the secret of key {key_id} of tenant {self._tenant_id} does not open: {unopened}"
+                detail=f"the secret of key {terms.partition(chr(10))[0]} of tenant {self._tenant_id} "
+                f"does not open: {unopened}"
             ) from None
 
     def _seal_of(self, blob: bytes) -> WrappingKey:
