@@ -14,7 +14,7 @@ from customary.domain.access import Permission, Scheme
 from customary.vault.cipher import SealBroken
 
 EDITS = {
-    "permissions": "UPDATE credentials SET permissions = replace(permissions, 'read_customers', 'read_payments')",
+    "permissions": "UPDATE credentials SET permissions = replace(permissions, 'customers', 'payments')",
     "merchant": "UPDATE credentials SET merchant_no = 2",
     "expiry": "UPDATE credentials SET expires_at = NULL",
 }
