@@ -60,8 +60,9 @@ def schemas(codes: Sequence[str]) -> dict[str, Schema]:
 
 
 def _problem(schema: Schema, codes: Sequence[str]) -> Schema:
+    always = [*schema["required"], "correlationId"]  # it has a default only so that it may stand last
     return amended(
-        schema,
+        schema | {"required": always},
         {
             "type": {"description": "Always about:blank (RFC 9457)"},
             "title": {"description": "The status in words"},
