@@ -41,7 +41,8 @@ COMMANDS = sorted(commands())
 def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
     """A command line in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("CUSTOMARY_DATA", raising=False)
+    for name in ("CUSTOMARY_DATA", "UV_RUN_RECURSION_DEPTH"):
+        monkeypatch.delenv(name, raising=False)
     return CommandLine(tmp_path, capsys)
 
 
@@ -136,6 +137,32 @@ def test_a_refusal_for_programs_has_kind_message_and_next_step(line: CommandLine
     assert refused.json["error"]["kind"] == "not_found"
     named = line("tenant", "create", "", "--json").json["error"]
     assert (named["kind"], named["violations"]) == ("invalid", [{"field": "name", "rule": "length"}])
+
+
+def test_no_sentence_is_said_twice(line: CommandLine, capsys: pytest.CaptureFixture[str]) -> None:
+    """A refusal whose text says it all does not list the same again; one of several fields lists them."""
+    line("tenant", "create", "Acme")
+    assert line("tenant", "create", "").err == "A name is 1 to 100 printable characters.\n"
+    two = [errors.Violation(name, "required", f"{name} is required") for name in ("a", "b")]
+    refusals.tell(errors.Invalid(*two), as_json=False)
+    assert capsys.readouterr().err == "The request has invalid fields.\n  a is required\n  b is required\n"
+
+
+def test_what_to_type_next_works_where_it_is_pasted(line: CommandLine) -> None:
+    """A next step names the folder that the command was given, and never only the help."""
+    line("tenant", "create", "One", "--data", "here")
+    line("tenant", "create", "Two", "--data", "here")
+    folder = f"--data {line.folder / 'here'}"
+    several = line("customers", "list", "--data", "here")
+    assert several.code == 2
+    assert f"`customary tenant list {folder}`" in several.err
+    strange = line("customers", "list", "--data", "here", "--tenant", "nonsense")
+    assert strange.code == 1
+    assert f"`customary tenant list {folder}`" in strange.err
+    nowhere = line("tenant", "list", "--data", "nowhere")
+    assert nowhere.code == 3
+    assert str(line.folder / "nowhere") in nowhere.err
+    assert f"customary serve --data {line.folder / 'nowhere'}" in nowhere.err
 
 
 def _leaves(of: type[CustomaryError]) -> set[type[CustomaryError]]:
@@ -299,6 +326,6 @@ def test_the_program_is_called_as_it_was_started(tmp_path: Path) -> None:
         )  # fmt: skip
         return done.stderr
 
-    assert "`uv run customary doctor`" in told(UV_RUN_RECURSION_DEPTH="1")
-    assert f"`{PROGRAM} doctor`" in told(PATH="/usr/bin:/bin")
-    assert "`customary doctor`" in told(PATH=f"{PROGRAM.parent}:/usr/bin:/bin", name="1")
+    assert ": uv run customary serve\n" in told(UV_RUN_RECURSION_DEPTH="1")
+    assert f": {PROGRAM} serve\n" in told(PATH="/usr/bin:/bin")
+    assert ": customary serve\n" in told(PATH=f"{PROGRAM.parent}:/usr/bin:/bin", name="1")

@@ -1,5 +1,6 @@
 """The commands that make tenants, merchants and keys: what they print, refuse and keep to themselves."""
 
+import re
 import stat
 
 import pytest
@@ -55,6 +56,9 @@ def test_an_unknown_tenant_is_refused_with_the_next_step(
         ("merchant", "create", "Shop", "--tenant", unknown),
         ("key", "create", "--scheme", "hmac", "--tenant", unknown),
         ("customers", "list", "--tenant", unknown),
+        ("merchant", "list", "--tenant", unknown),
+        ("key", "list", "--tenant", unknown),
+        ("audit", "list", "--tenant", unknown),
     ):
         done = line(*command)
         assert done.code == 1
@@ -109,6 +113,44 @@ def test_a_key_that_cannot_be_made_is_not(
     assert done.code == code
     assert done.err
     assert line.made("key", "list") == []
+
+
+def test_a_basic_key_needs_a_merchant_and_says_how_to_get_one(line: CommandLine, tenant_id: str) -> None:
+    """Without a merchant the command that makes one is told; with several, the one that lists them."""
+    wanted = ("key", "create", "--tenant", tenant_id, "--scheme", "basic")
+    none_yet = line(*wanted)
+    assert none_yet.code == 1
+    assert len(none_yet.err.splitlines()) == 2
+    assert f"customary merchant create 'Acme Shop' --tenant {tenant_id}" in none_yet.err
+    for name in ("One", "Two"):
+        line.made("merchant", "create", name, "--tenant", tenant_id)
+    several = line(*wanted)
+    assert several.code == 1
+    assert f"`customary merchant list --tenant {tenant_id}`" in several.err
+
+
+def test_a_key_that_cannot_touch_customers_says_so(
+    line: CommandLine, tenant_id: str, merchant_id: str
+) -> None:
+    """A merchant's HMAC key is for payments unless told otherwise: a note says what that means today."""
+    wanted = ("key", "create", "--tenant", tenant_id, "--scheme", "hmac")
+    noted = line(*wanted, "--merchant", merchant_id)
+    assert noted.code == 0
+    assert "this key cannot touch customers; leave out --merchant for one that can" in noted.err
+    asked_for = line(*wanted, "--permission", "read_payments")
+    assert "cannot touch customers." in asked_for.err
+    for fine in (wanted, (*wanted, "--merchant", merchant_id, "--permission", "read_customers")):
+        assert "cannot touch" not in line(*fine).err
+
+
+def test_the_help_tells_permissions_in_use_from_those_to_come(line: CommandLine) -> None:
+    """Nobody should give a key a permission today that no route asks for, and think it does something."""
+    told = " ".join(line("key", "create", "--help").out.replace("│", " ").split())
+    in_use, _, to_come = told.partition("For routes to come:")
+    for name in ("create_customer", "read_customers", "read_customers:unmasked", "update_customer"):
+        assert re.search(rf"In use now:.*\b{name}\b", in_use)
+        assert not re.search(rf"\b{name}\b", to_come)
+    assert "create_payment" in to_come
 
 
 def test_rotation_keeps_the_old_secret_for_the_overlap(line: CommandLine, tenant_id: str) -> None:

@@ -1,9 +1,10 @@
 """The commands that make, list, rotate and revoke credentials. Secrets are printed once, and never logged."""
 
 import sys
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -20,14 +21,30 @@ from customary.cli.frame import (
     print_json,
     print_table,
 )
-from customary.cli.refusals import WrongUsage
+from customary.cli.refusals import Advised, WrongUsage
 from customary.cli.registry import OnlyTenantOption
 from customary.cli.started import data_option, program
-from customary.domain.access import Credential, Merchant, Permission, Scheme
+from customary.domain.access import CUSTOMER_PERMISSIONS, Credential, Merchant, Permission, Scheme
+from customary.domain.errors import Invalid
+
+if TYPE_CHECKING:
+    from customary.bootstrap.house import House
 
 key = App(name="key", help="Make, list, rotate and revoke credentials.")
 
 _PERMISSIONS = tuple(permission.value for permission in Permission)
+_IN_USE = CUSTOMER_PERMISSIONS | {Permission.READ_CUSTOMERS_UNMASKED}
+
+
+def _named(permissions: Iterable[Permission]) -> str:
+    return ", ".join(permission.value for permission in permissions)
+
+
+_PERMISSION_HELP = (
+    "What the key may do; may be repeated. If not given, it reads and writes customers, but a merchant's hmac"
+    f" key makes and reads payments. In use now: {_named(one for one in Permission if one in _IN_USE)}. For"
+    f" routes to come: {_named(one for one in Permission if one not in _IN_USE)}."
+)
 
 
 @key.command(name="create")
@@ -42,7 +59,8 @@ def create_key(
         str | None,
         Parameter(
             name="--merchant",
-            help="Id of the merchant. A basic key always has one: the tenant's only one, if not given.",
+            help="Id of the merchant. A basic key always has one: the tenant's only one, if not given."
+            " An hmac key is the tenant's, if not given.",
         ),
     ] = None,
     permissions: Annotated[
@@ -50,8 +68,9 @@ def create_key(
         Parameter(
             name="--permission",
             choices=_PERMISSIONS,
+            show_choices=False,
             consume_multiple=True,
-            help="What the key may do; may be repeated. If not given, it reads and writes customers.",
+            help=_PERMISSION_HELP,
         ),
     ] = None,
     expires_on: Annotated[
@@ -69,21 +88,27 @@ def create_key(
     from customary.app import credentials
 
     with open_house(data) as house:
-        issued = done(
-            house,
-            partial(
-                credentials.create_key,
-                house.unsealed,
-                house.dice,
-                tenant_id=tenant_id.lower(),
-                scheme=Scheme(scheme),
-                merchant_id=merchant_id,
-                permissions=frozenset(Permission(one) for one in permissions or ()),
-                expires_at=_end_of(expires_on),
-            ),
+        creating = partial(
+            credentials.create_key,
+            house.unsealed,
+            house.dice,
+            tenant_id=tenant_id.lower(),
+            scheme=Scheme(scheme),
+            merchant_id=merchant_id,
+            permissions=frozenset(Permission(one) for one in permissions or ()),
+            expires_at=_end_of(expires_on),
         )
+        try:
+            issued = done(house, creating)
+        except Invalid as invalid:
+            if any(violation.field == "merchant_id" for violation in invalid.violations):
+                raise _merchant_wanted(house, invalid, tenant_id.lower()) from None
+            raise
         option = data_option(house.settings)
     _print_issued(issued, option, as_json=as_json)
+    if _IN_USE.isdisjoint(issued.credential.permissions):
+        leave_out = "" if permissions else "; leave out --merchant for one that can"
+        print(f"Note: this key cannot touch customers{leave_out}.", file=sys.stderr)
 
 
 @key.command(name="list")
@@ -170,6 +195,19 @@ def revoke_key(
 
 
 _OVERLAP_HOURS_MAX = 8_760
+
+
+def _merchant_wanted(house: "House", invalid: Invalid, tenant_id: str) -> Advised:
+    """Return the refusal of a Basic key that names no merchant, with the command that makes or lists them."""
+    from customary.app import credentials
+
+    option = f" --tenant {tenant_id}{data_option(house.settings)}"
+    if house.engine.read_now(partial(credentials.list_merchants, tenant_id)):
+        return Advised(invalid, f"`{program()} merchant list{option}` shows the merchants.")
+    none_yet = Invalid(
+        *invalid.violations, public="A Basic key belongs to a merchant, and this tenant has none yet"
+    )
+    return Advised(none_yet, f"make one: {program()} merchant create 'Acme Shop'{option}")
 
 
 def _end_of(expires_on: str | None) -> datetime | None:

@@ -59,8 +59,8 @@ def tell(error: CustomaryError, *, as_json: bool, step: str = "") -> int:
     """Say what was refused and what to do next on stderr, for programs on stdout; return the exit code."""
     step = step or _next_step(error)
     lines = [error.public if error.public.endswith(("?", ".")) else f"{error.public}."]
-    if isinstance(error, Invalid):
-        lines += [f"  {told}" for told in _told(error) if not error.public.startswith(told)]
+    if isinstance(error, Invalid) and error.public == Invalid.public:  # a text of its own says it already
+        lines += [f"  {violation.message or violation.field}" for violation in error.violations]
     if error.detail:
         lines.append(f"Detail: {error.detail}")
     if step:
@@ -83,10 +83,6 @@ def tell_usage(error: "CycloptsError", *, as_json: bool) -> int:
 def _say(lines: list[str]) -> None:
     sys.stdout.flush()
     print("\n".join(lines), file=sys.stderr)
-
-
-def _told(error: Invalid) -> list[str]:
-    return [violation.message or violation.field for violation in error.violations]
 
 
 def _say_json(kind: str, message: str, step: str, error: CustomaryError | None) -> None:
