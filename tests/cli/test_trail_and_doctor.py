@@ -40,6 +40,8 @@ def test_the_trail_is_listed_in_order_and_in_parts(line: CommandLine, tenant_id:
 def test_an_untouched_trail_is_intact(line: CommandLine, tenant_id: str) -> None:
     """verify counts what it looked at, and says what no server has sealed yet."""
     report = line.made("audit", "verify")
+    with House(Settings(data=Path("customary-data"))) as house:
+        assert report.pop("publicKey") == house.unsealed.trail_public_key.hex()
     assert report == {"intact": True, "leaves": 1, "blocks": 0, "unsealed": 1, "flaws": []}
     assert "intact" in line("audit", "verify").out
 
@@ -57,7 +59,7 @@ def test_a_new_installation_is_healthy_but_for_its_key_beside_the_data(
     ]
     assert {one["check"] for one in done.json["findings"]} == {
         "settings", "folder", "root key", "files", "disk", "server", "network", "database", "schema", "clock",
-        "keys",
+        "keys", "records",
     }  # fmt: skip
     assert {path: path.read_bytes() for path in Path("customary-data").glob("*.db")} == before
     assert "All is well" in line("doctor").out
@@ -153,8 +155,12 @@ def test_a_key_that_ends_soon_is_told(line: CommandLine, tenant_id: str) -> None
 def test_a_stranger_root_key_is_refused_by_every_command(line: CommandLine, merchant_id: str) -> None:
     """Nothing is opened, shown or made under a root key that is not the folder's."""
     _strange_key(line)
-    for command in (("tenant", "list"), ("tenant", "create", "X"), ("customers", "list")):
-        assert line(*command).code == 1
+    place = str(line.folder / "customary-data" / "root.key")
+    for command in (("tenant", "list"), ("tenant", "create", "X"), ("customers", "list"), ("serve",)):
+        done = line(*command)
+        assert done.code == 1
+        assert place in done.err
+        assert "bring back the key" in done.err
     _lost_key(line)
     for command in (("tenant", "list"), ("tenant", "create", "X")):
         assert line(*command).code == 3
@@ -189,6 +195,40 @@ def test_clear_http_is_noted(line: CommandLine, tenant_id: str, monkeypatch: pyt
     monkeypatch.setenv("CUSTOMARY_HOST", "0.0.0.0")
     monkeypatch.setenv("CUSTOMARY_ALLOW_CLEAR_HTTP", "true")
     assert found(line, "network", "advice")
+
+
+def test_the_network_is_judged_as_the_server_judges_it(
+    line: CommandLine, tenant_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every loopback address is one, and without Basic credentials nothing is sent in clear."""
+    monkeypatch.setenv("CUSTOMARY_ALLOW_CLEAR_HTTP", "true")
+    monkeypatch.setenv("CUSTOMARY_HOST", "127.8.9.10")
+    assert found(line, "network", "fine")
+    monkeypatch.setenv("CUSTOMARY_HOST", "0.0.0.0")
+    monkeypatch.setenv("CUSTOMARY_PRESENTATIONS", "hawk")
+    assert found(line, "network", "fine")
+
+
+def test_a_record_that_does_not_open_is_found(line: CommandLine, tenant_id: str, merchant_id: str) -> None:
+    """Some customers of each tenant are opened: a broken one is named by its id, and by nothing else."""
+    Path("in.ndjson").write_text(
+        "".join(f'{{"firstName": "canary", "orgId": "b{number}"}}\n' for number in range(9))
+    )
+    line.made("customers", "import", "in.ndjson")
+    line.made("tenant", "create", "Without customers")
+    assert found(line, "records", "fine") == ["9 of 9 were looked at, and open"]
+    leaves = len(line.made("audit", "list"))
+    customer_id = line.made("customers", "list", "--tenant", tenant_id)[4]["id"]
+    with closing(apsw.Connection("customary-data/customary.db")) as connection:
+        connection.execute(
+            "UPDATE customers SET merchant_no = merchant_no + 1 WHERE customer_id = ?", (customer_id,)
+        )
+    done = line("doctor", "--json")
+    assert done.code == 1
+    (told,) = found(line, "records", "problem")
+    assert customer_id in told
+    assert "canary" not in done.out
+    assert len(line.made("audit", "list")) == leaves
 
 
 def test_schema_steps_that_wait_are_told_and_not_taken(line: CommandLine, tenant_id: str) -> None:

@@ -255,7 +255,7 @@ def _refuse_clear_http(settings: Settings) -> None:
     if (
         "basic" in settings.presentations
         and not settings.allow_clear_http
-        and not _is_loopback(settings.host)
+        and not is_loopback(settings.host)
     ):
         raise ConfigurationError(
             "host",
@@ -265,7 +265,8 @@ def _refuse_clear_http(settings: Settings) -> None:
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether what is sent to that address stays on this machine."""
     if host == "localhost":
         return True
     try:

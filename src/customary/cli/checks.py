@@ -5,19 +5,23 @@ Nothing here changes the data folder, or makes one. No finding contains a secret
 
 import fcntl
 import os
+import random
 import shutil
 import stat
 from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from customary.app import credentials
-from customary.app.ports import BlockRow, ReadBlocks
+from customary.app.ports import BlockRow, ReadBlocks, ReadPage, ReadTenantKeys
+from customary.cli.advice import root_key_source
 from customary.cli.frame import instant_text
 from customary.cli.started import data_option, program
 from customary.config import Settings
+from customary.domain.customer import TenantID
 from customary.domain.errors import CustomaryError
 
 if TYPE_CHECKING:
@@ -29,6 +33,7 @@ DISK_BYTES_MIN = 100 << 20
 DISK_BYTES_ADVISED = 1 << 30
 EXPIRY_ADVISED = timedelta(days=14)
 CLOCK_BEHIND_MAX = timedelta(seconds=2)
+RECORDS_DRAWN = 50
 RELEASED_AT = datetime(2025, 1, 1, tzinfo=UTC)
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -158,7 +163,9 @@ def server(settings: Settings) -> Iterator[Finding]:
 
 def network(settings: Settings) -> Iterator[Finding]:
     """Look whether secrets could travel in clear."""
-    if settings.allow_clear_http and settings.host not in ("127.0.0.1", "::1", "localhost"):
+    from customary.bootstrap.serving import is_loopback  # the server's own judgement, and the server with it
+
+    if settings.allow_clear_http and "basic" in settings.presentations and not is_loopback(settings.host):
         yield Finding(
             "network",
             "advice",
@@ -202,8 +209,14 @@ def _in_the_house(settings: Settings) -> Iterator[Finding]:
             yield Finding("root key", "fine", "it is the one under which the data are sealed")
             yield from clock(house)
             yield from keys(house)
+            yield from records(house)
     except CustomaryError as error:
-        yield Finding("root key", "problem", error.public, "bring back the key that the folder was made with")
+        yield Finding(
+            "root key",
+            "problem",
+            f"{error.public} ({root_key_source(settings)})",
+            "bring back the key that the folder was made with",
+        )
 
 
 def clock(house: "House") -> Iterator[Finding]:
@@ -237,6 +250,67 @@ def keys(house: "House") -> Iterator[Finding]:
         )
     if not ending:
         yield Finding("keys", "fine", f"{len(usable)} usable, none ends within {EXPIRY_ADVISED.days} days")
+
+
+def records(house: "House") -> Iterator[Finding]:
+    """Look whether customers open, all of a few or some drawn at random; nothing of them is shown."""
+    drawn = house.engine.read_now(_drawn)
+    broken = [told for told in (_unopened(house, *one) for one in drawn.places) if told]
+    for told in broken:
+        yield Finding("records", "problem", told, "keep the folder as it is, and restore it from a backup")
+    if not broken:
+        yield Finding("records", "fine", f"{len(drawn.places)} of {drawn.total} were looked at, and open")
+
+
+class _Drawn(msgspec.Struct, frozen=True):
+    """Which customers are looked at, each a tenant and a place in the order of creation, out of how many."""
+
+    places: tuple[tuple[TenantID, int], ...]
+    total: int
+
+
+def _drawn() -> Generator[Any, Any, _Drawn]:
+    counts: dict[TenantID, int] = {}
+    for tenant in (yield from credentials.list_tenants()):
+        _, counts[tenant.tenant_id] = yield _place(tenant.tenant_id, 0, counted=True)
+    total = sum(counts.values())
+    chance = random.SystemRandom()
+    chosen = sorted(chance.sample(range(total), min(total, RECORDS_DRAWN)))
+    places: list[tuple[TenantID, int]] = []
+    start = 0
+    for tenant_id, count in counts.items():
+        places += [(tenant_id, one - start) for one in chosen if start <= one < start + count]
+        start += count
+    return _Drawn(tuple(places), total)
+
+
+def _place(tenant_id: TenantID, offset: int, *, counted: bool = False) -> ReadPage:
+    return ReadPage(
+        tenant_id,
+        merchant_no=None,
+        unique_tags=(),
+        tags=(),
+        newest_first=False,
+        offset=offset,
+        limit=1,
+        counted=counted,
+    )
+
+
+def _unopened(house: "House", tenant_id: TenantID, offset: int) -> str:
+    """Return in words why the customer there does not open, by its ids and reason; nothing if it does."""
+    try:
+        house.engine.read_now(partial(_opened, house, tenant_id, offset))
+    except CustomaryError as error:
+        return error.detail or error.public
+    return ""
+
+
+def _opened(house: "House", tenant_id: TenantID, offset: int) -> Generator[Any, Any, None]:
+    keys = yield ReadTenantKeys(tenant_id)
+    found, _ = yield _place(tenant_id, offset)
+    for record in found:
+        house.unsealed.tenant(tenant_id, keys).opened(record, None)
 
 
 def _latest_instant() -> Generator[Any, Any, datetime | None]:
