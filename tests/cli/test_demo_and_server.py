@@ -6,107 +6,15 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from customary.bootstrap import demo
 from customary.bootstrap.house import House
 from customary.config import Settings
-
-PROGRAM = Path(sys.executable).parent / "customary"
-SECONDS_MAX = 60
-
-
-@dataclass
-class Started:
-    """A server that takes requests: what it said in welcome, and where it works."""
-
-    folder: Path
-    welcome: list[str]
-    process: "subprocess.Popen[bytes]"
-
-    @property
-    def url(self) -> str:
-        """Return the address in the first line of the welcome."""
-        found = re.search(r"http://[\d.:]+", self.welcome[0])
-        assert found, self.welcome
-        return found.group()
-
-    @property
-    def pasted(self) -> list[str]:
-        """Return the commands that the welcome offers."""
-        return [text.strip() for text in self.welcome if re.match(r"  \S*(curl|customary|uv)\b.* ", text)]
-
-    @property
-    def log(self) -> str:
-        """Return what was written to stderr so far."""
-        return (self.folder / "stderr").read_text()
-
-
-def environment(**changes: str) -> dict[str, str]:
-    """Return this process's environment without what would steer the program, and with ``changes``."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CUSTOMARY_", "UV"))}
-    return kept | changes
-
-
-@contextmanager
-def serving(folder: Path, *arguments: str, **changes: str) -> Iterator[Started]:
-    """Run ``customary serve`` in a folder until the block ends; it must then end well by SIGTERM."""
-    with (folder / "stdout").open("wb") as out, (folder / "stderr").open("ab") as errors:
-        process = subprocess.Popen(
-            [str(PROGRAM), "serve", "--port", "0", *arguments],
-            cwd=folder, env=environment(**changes), stdout=out, stderr=errors,
-        )  # fmt: skip
-    try:
-        yield Started(folder, _welcome(folder, process), process)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        code = process.wait(SECONDS_MAX)
-    assert code == 0
-
-
-def _welcome(folder: Path, process: "subprocess.Popen[bytes]") -> list[str]:
-    """Return what the server says before it serves: it is written in one go, so any of it is all of it."""
-    deadline = time.monotonic() + SECONDS_MAX
-    while not (said := (folder / "stdout").read_text()):
-        assert time.monotonic() < deadline
-        try:
-            process.wait(0.02)
-        except subprocess.TimeoutExpired:
-            continue
-        raise AssertionError((folder / "stderr").read_text())
-    return said.splitlines()
-
-
-def ended(*arguments: str, folder: Path, stdin: str = "") -> "subprocess.CompletedProcess[str]":
-    """Run one of our commands to its end, whatever that is."""
-    return subprocess.run(
-        [PROGRAM, *arguments], cwd=folder, env=environment(), input=stdin, capture_output=True, text=True,
-        timeout=SECONDS_MAX, check=False,
-    )  # fmt: skip
-
-
-def run(*command: str, folder: Path, **changes: str) -> str:
-    """Run a command that succeeds and return what it printed."""
-    done = subprocess.run(
-        command, cwd=folder, env=environment(**changes), capture_output=True, text=True,
-        timeout=SECONDS_MAX, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-def printed(folder: Path, *arguments: str) -> Any:
-    """Run one of our commands and return what it prints for programs."""
-    return json.loads(run(str(PROGRAM), *arguments, "--json", folder=folder))
-
+from processes import PROGRAM, SECONDS_MAX, Started, ended, environment, printed, run, serving, welcome_of
 
 # ── The demo's people ───────────────────────────────────────────────────────────────────────────────────
 
@@ -230,8 +138,37 @@ def test_a_server_without_its_root_key_says_that_it_is_sealed(tmp_path: Path) ->
     (tmp_path / "customary-data" / "root.key").rename(tmp_path / "root.key")
     with serving(tmp_path) as server:
         assert any("sealed" in text for text in server.welcome)
-    done = ended("serve", "--demo", folder=tmp_path)
-    assert done.returncode == 3
+    for command in (("serve", "--demo"), ("tenant", "list")):
+        done = ended(*command, folder=tmp_path)
+        assert done.returncode == 3
+    assert str(tmp_path / "customary-data" / "root.key") in done.stderr
+    assert "CUSTOMARY_ROOT_KEY_PATH" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "form"),
+    [({}, "text"), ({"CUSTOMARY_LOG_FORMAT": "json"}, "json"), ({"CUSTOMARY_CONFIG": "our.toml"}, "json")],
+)
+def test_the_log_on_a_terminal_is_text_unless_set(tmp_path: Path, changes: dict[str, str], form: str) -> None:
+    """People read a line of text, programs JSON; and no line of the HTTP server's own is among them."""
+    (tmp_path / "our.toml").write_text('log_format = "json"\n')
+    ours, theirs = os.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as terminal, (tmp_path / "stdout").open("wb") as out:
+        process = subprocess.Popen(
+            [str(PROGRAM), "serve", "--port", "0"],
+            cwd=tmp_path, env=environment(**changes), stdout=out, stderr=theirs,
+        )  # fmt: skip
+        os.close(theirs)
+        try:
+            welcome_of(tmp_path, process)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(SECONDS_MAX)
+        lines = terminal.read(65_536).decode().splitlines()
+    assert code == 0
+    assert [("json" if line.startswith("{") else "text") for line in lines] == [form] * 2
+    assert "starting" in lines[0]
+    assert "stopped" in lines[1]
 
 
 def test_under_uv_the_commands_start_with_uv_run(tmp_path: Path) -> None:
@@ -276,58 +213,12 @@ def test_a_second_server_on_the_folder_is_refused(server: Started) -> None:
 
 
 def test_a_port_that_is_taken_is_unavailable(server: Started, tmp_path: Path) -> None:
-    """A port of another program is exit code 3, with what to do."""
+    """A port of another program is exit code 3, with what to do; no doctor is needed for that."""
     done = ended("serve", "--port", server.url.rpartition(":")[2], folder=tmp_path)
     assert done.returncode == 3
     assert "Port" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("arguments", "stdin", "code", "expected"),
-    [
-        (("/v1/customers?pageSize=1",), "", 0, '[{"id":"'),
-        (("/v1/customers/nobody",), "", 1, "customer_not_found"),
-        (("-i", "/v1/merchants"), "", 0, "HTTP/1.1 200 OK"),
-        (("-d", "-", "/v1/customers"), '{"firstName": "Piped"}', 0, '"firstName":"Piped"'),
-        (("-d", "@body.json", "/v1/customers"), "", 0, '"firstName":"Filed"'),
-        (("-d", '{"firstName": "Zoë"}', "/v1/customers"), "", 0, '"firstName":"Zoë"'),
-        (("-d", "{", "/v1/customers"), "", 1, "invalid_request"),
-        (("-X", "DELETE", "/v1/customers"), "", 1, "method_not_allowed"),
-        (("/v1/customers?orgId=ü&emailAddress=a b",), "", 0, "[]"),
-        (("/api/v1/customers",), "", 1, "375"),
-        (("--key", "demo-merchant", "/v1/customers"), "", 2, ""),
-        (("--key", "nobody's", "/v1/customers"), "", 1, ""),
-    ],
-)
-def test_curl_signs_sends_and_exits_by_the_answer(
-    server: Started, arguments: tuple[str, ...], stdin: str, code: int, expected: str
-) -> None:
-    """Bodies come from the command line, a file or stdin; a refusal of the server is exit code 1."""
-    (server.folder / "body.json").write_text('{"firstName": "Filed"}')
-    done = ended("curl", "--url", server.url, *arguments, folder=server.folder, stdin=stdin)
-    assert done.returncode == code, done.stderr
-    assert expected in done.stdout
-    assert "Traceback" not in done.stderr
-
-
-def test_curl_without_a_server_is_unavailable(server: Started) -> None:
-    """Where nobody listens, the exit code is 3 and the address is named."""
-    done = ended("curl", "--url", "http://127.0.0.1:9", "/v1/customers", folder=server.folder)
-    assert done.returncode == 3
-    assert "http://127.0.0.1:9" in done.stderr
-
-
-def test_curl_signs_for_the_public_url(tmp_path: Path) -> None:
-    """A server that verifies against its public URL is reached at its own address all the same."""
-    with serving(tmp_path, "--demo", CUSTOMARY_PUBLIC_URL="https://api.example.com") as started:
-        port = started.url.rpartition(":")[2]
-        answer = run(
-            str(PROGRAM), "curl", "/v1/merchants", folder=tmp_path,
-            CUSTOMARY_PUBLIC_URL="https://api.example.com", CUSTOMARY_PORT=port,
-        )  # fmt: skip
-        assert json.loads(answer)["name"] == "Demo Shop"
-        for command in started.pasted:
-            run("bash", "-c", command.replace("curl -u", "curl -sS --fail -u"), folder=tmp_path)
+    assert "Next: choose another port with --port." in done.stderr
+    assert "doctor" not in done.stderr
 
 
 def test_bash_and_curl_are_there() -> None:

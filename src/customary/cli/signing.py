@@ -16,8 +16,8 @@ import msgspec
 from cyclopts import Parameter
 
 from customary.cli.frame import Data, open_house, settings_for
-from customary.cli.refusals import DONE, REFUSED, WrongUsage
-from customary.cli.started import program
+from customary.cli.refusals import DONE, REFUSED, Advised, WrongUsage
+from customary.cli.started import data_option, program
 from customary.domain.access import Credential, Scheme
 from customary.domain.errors import NotFound, Unavailable
 
@@ -113,18 +113,22 @@ def curl(
 
 
 def _body(given: str | None) -> bytes | None:
-    """Return the body, read from where ``given`` says."""
+    """Return the body, read from where ``given`` says; one over the limit is refused, never cut."""
     if given is None:
         return None
     if given == "-":
-        return sys.stdin.buffer.read(BODY_BYTES_MAX)
-    if given.startswith("@"):
+        content = sys.stdin.buffer.read(BODY_BYTES_MAX + 1)
+    elif given.startswith("@"):
         try:
             with Path(given[1:]).open("rb") as file:
-                return file.read(BODY_BYTES_MAX)
+                content = file.read(BODY_BYTES_MAX + 1)
         except OSError as error:
             raise WrongUsage(f"The file of the body cannot be read: {error.strerror}") from None
-    return given.encode("utf-8", "surrogateescape")
+    else:
+        content = given.encode("utf-8", "surrogateescape")
+    if len(content) > BODY_BYTES_MAX:
+        raise WrongUsage(f"The body is larger than {BODY_BYTES_MAX} bytes, which no server of ours takes")
+    return content
 
 
 def _request(
@@ -188,16 +192,22 @@ def _only_key(house: "House") -> str:
         if one.scheme is Scheme.HMAC and one.usable_at(now)
     ]
     ids = [one.key_id for one in usable]
-    if HMAC_KEY_ID in ids:
-        return HMAC_KEY_ID
+    option = data_option(house.settings)
     if not ids:
-        raise NotFound(
-            f"There is no HMAC key to sign with; make one: {program()} key create --tenant ID --scheme hmac",
-            kind="",
+        raise Advised(
+            NotFound("There is no HMAC key to sign with"),
+            f"make one: {program()} key create --tenant ID --scheme hmac{option}",
         )
-    if len(ids) > 1:
-        raise WrongUsage("There are several usable HMAC keys; name one with --key")
-    return ids[0]
+    if len(ids) == 1:
+        return ids[0]
+    listing = f"`{program()} key list{option}` shows them"
+    if HMAC_KEY_ID not in ids:
+        raise Advised(WrongUsage("There are several usable HMAC keys; name one with --key"), f"{listing}.")
+    print(
+        f"Signed with the demo's key {HMAC_KEY_ID}; another is named with --key, and {listing}.",
+        file=sys.stderr,
+    )
+    return HMAC_KEY_ID
 
 
 def _hawk(key_id: str, secret: bytes, request: "SignedRequest") -> dict[str, str]:
@@ -236,9 +246,12 @@ def _sent(request: _Request, headers: dict[str, str], *, include: bool) -> int:
         answer = _exchanged(connection, request, headers)
         content = answer.read()
     except (OSError, HTTPException) as error:
-        raise Unavailable(
-            f"The server at {request.url.scheme}://{request.url.netloc} cannot be reached; is it running?",
-            detail=type(error).__name__,
+        raise Advised(
+            Unavailable(
+                f"The server at {request.url.scheme}://{request.url.netloc} cannot be reached",
+                detail=_reason(error),
+            ),
+            "is the server running? At which address? Name it with --url.",
         ) from None
     finally:
         connection.close()
@@ -256,6 +269,15 @@ def _sent(request: _Request, headers: dict[str, str], *, include: bool) -> int:
     if answer.status == 401 and request.target.startswith("/api/"):
         print("Next: the Trustly API takes Basic credentials: curl -u KEYID:SECRET", file=sys.stderr)
     return REFUSED
+
+
+def _reason(error: Exception) -> str:
+    """Return in words why no answer came; the texts of some errors quote what was received."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {ANSWER_SECONDS_MAX:.0f} seconds"
+    if isinstance(error, OSError):
+        return (error.strerror or "the connection failed").lower()
+    return "what answers there does not speak HTTP, or broke off"
 
 
 def _exchanged(connection: "HTTPConnection", request: _Request, headers: dict[str, str]) -> "HTTPResponse":
