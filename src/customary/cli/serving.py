@@ -1,17 +1,24 @@
 """The command that serves."""
 
+import logging
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from customary.cli.frame import Data, settings_for
+from customary.cli.refusals import Advised
 from customary.cli.welcome import welcome
+from customary.config import FILE_NAME, FILE_VARIABLE, LogFormat, Settings, variable
+from customary.domain.errors import Unavailable
 
 if TYPE_CHECKING:
     from customary.bootstrap.demo import Demo
     from customary.bootstrap.house import House
-    from customary.config import Settings
 
 
 def serve(
@@ -39,10 +46,15 @@ def serve(
     settings = settings_for(data, host=host, port=port)
     from customary import log
     from customary.bootstrap.serving import serve as serve_until_stopped
+    from customary.cli.advice import advised
 
-    log.configure(settings.log_level, settings.log_format)
+    log.configure(settings.log_level, _log_format(settings))
+    if settings.log_level != "debug":
+        # uvicorn tells of every step of a start and a stop, which our own lines and the welcome say better.
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     log.guard_process()
-    shown, key_made = _prepared(settings) if demo else (None, False)
+    with advised(settings):
+        shown, key_made = _prepared(settings) if demo else (None, False)
 
     def announce(house: "House", address: str) -> None:
         root_key_made = key_made or house.opened.root_key_made
@@ -51,10 +63,41 @@ def serve(
         except BrokenPipeError:  # nobody reads; that is no reason not to serve
             sys.stdout = None  # nothing is left to flush into the pipe at exit
 
-    serve_until_stopped(settings, announce)
+    with advised(settings), _another_port(settings):
+        serve_until_stopped(settings, announce)
 
 
-def _prepared(settings: "Settings") -> "tuple[Demo, bool]":
+def _log_format(settings: Settings) -> LogFormat:
+    """Return the form of the log: on a terminal, where people read it, text, unless somebody has set it."""
+    if sys.stderr.isatty() and not _is_set("log_format"):
+        return "text"
+    return settings.log_format
+
+
+def _is_set(name: str) -> bool:
+    """Return whether the environment or the file, which has been read without a fault, gives a setting."""
+    if any(os.environ.get(spelling) for spelling in (variable(name), f"{variable(name)}_FILE")):
+        return True
+    path = Path.cwd() / (os.environ.get(FILE_VARIABLE) or FILE_NAME)
+    if not path.exists():
+        return False
+    import tomllib  # most servers have no such file
+
+    return name in tomllib.loads(path.read_text("utf-8"))
+
+
+@contextmanager
+def _another_port(settings: Settings) -> Iterator[None]:
+    """Point to --port where the address cannot be had: nothing in the data folder has to do with it."""
+    try:
+        yield
+    except Unavailable as unavailable:
+        if not unavailable.public.startswith(f"Port {settings.port} "):
+            raise
+        raise Advised(unavailable, "choose another port with --port.") from None
+
+
+def _prepared(settings: Settings) -> "tuple[Demo, bool]":
     """Make the demo before the server starts, in the house's own short transactions."""
     from customary.bootstrap import demo
     from customary.bootstrap.house import House
