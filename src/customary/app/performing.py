@@ -7,6 +7,7 @@ It must never know HTTP, SQL or what a field means.
 import hashlib
 from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -63,6 +64,7 @@ _ANNOUNCED = frozenset({Action.CUSTOMER_CREATED, Action.CUSTOMER_UPDATED})
 _encode = msgspec.json.Encoder().encode
 
 
+@lru_cache(maxsize=8)  # the requests of one batch share their instant
 def instant_text(instant: datetime) -> str:
     """Return an instant as RFC 3339 in UTC with milliseconds: ``2025-01-21T14:30:00.000Z``."""
     return instant.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
