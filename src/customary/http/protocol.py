@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from customary.http.body import BODY_BYTES_MAX, BODY_SECONDS_MAX
 from customary.http.exchange import HEAD_BYTES, RAW_TARGET
@@ -95,6 +95,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._body_bytes = 0
         self._shared_bytes = 0
         self._piece_bytes = 0
+        self._under_way: RequestResponseCycle | None = None
         self._timer: TimerHandle | None = None
         self._write_timer: TimerHandle | None = None
 
@@ -108,10 +109,16 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._start_timer(HEAD_SECONDS_MAX)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timers, which would keep this object alive."""
+        """Forget the timers, which would keep this object alive; tell the request that is under way.
+
+        uvicorn tells the last one, and logs an error when one before it is then answered.
+        """
         self._stop_timer()
         self._stop_write_timer()
         self._unset_keepalive_if_required()  # uvicorn forgets it if the connection was reset
+        if self._under_way is not None:
+            self._under_way.disconnected = True
+            self._under_way.message_event.set()
         super().connection_lost(exc)
 
     def eof_received(self) -> None:
@@ -164,7 +171,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.scope[RAW_TARGET] = self.url  # type: ignore[literal-required]  # ours
         # At the most: a body that came with the head, and the end of the request before it, are in it.
         self.scope[HEAD_BYTES] = self._bytes + self._shared_bytes + self._piece_bytes  # type: ignore[literal-required]  # ours
+        before = self.cycle
         super().on_headers_complete()
+        if len(self.pipeline) == 1:
+            self._under_way = before
         self._in_head = False
         self.headers = _TRAILERS  # no headers (RFC 9110 6.5.1); the scope keeps the list that was here
         self._stop_timer()
@@ -192,6 +202,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
         The connection is not closed at once, because a client that is still sending would never see why.
         """
+        if self.pipeline:
+            self._under_way = self.pipeline[-1][0]
         super().on_response_complete()
         if self.transport.is_closing():
             self._bound_writing()
