@@ -252,11 +252,7 @@ async def _nothing_there(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _refuse_clear_http(settings: Settings) -> None:
     """Refuse to take Basic credentials in clear from a network, unless the operator has said so."""
-    if (
-        "basic" in settings.presentations
-        and not settings.allow_clear_http
-        and not is_loopback(settings.host)
-    ):
+    if "basic" in settings.presentations and not settings.allow_clear_http and not is_loopback(settings.host):
         raise ConfigurationError(
             "host",
             "the settings",
