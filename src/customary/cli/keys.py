@@ -106,9 +106,7 @@ def create_key(
             raise
         option = data_option(house.settings)
     _print_issued(issued, option, as_json=as_json)
-    if _IN_USE.isdisjoint(issued.credential.permissions):
-        leave_out = "" if permissions else "; leave out --merchant for one that can"
-        print(f"Note: this key cannot touch customers{leave_out}.", file=sys.stderr)
+    _note_reach(issued.credential, asked=bool(permissions))
 
 
 @key.command(name="list")
@@ -195,6 +193,13 @@ def revoke_key(
 
 
 _OVERLAP_HOURS_MAX = 8_760
+
+
+def _note_reach(credential: Credential, *, asked: bool) -> None:
+    """Say it where a new key can do nothing yet: whoever leaves the permissions out may not expect that."""
+    if _IN_USE.isdisjoint(credential.permissions):
+        leave_out = "" if asked else "; leave out --merchant for one that can"
+        print(f"Note: this key cannot touch customers{leave_out}.", file=sys.stderr)
 
 
 def _merchant_wanted(house: "House", invalid: Invalid, tenant_id: str) -> Advised:
