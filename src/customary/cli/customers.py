@@ -39,7 +39,8 @@ customers.command(import_customers, name="import", sort_key=3)
 customers.command(export_customers, name="export", sort_key=4)
 
 FaceOption = Annotated[
-    Face | None, Parameter(name="--face", help="Print in this vendor's form instead of our own.")
+    Face | None,
+    Parameter(name="--face", help="Print as JSON in our own form, or in this vendor's."),
 ]
 
 
@@ -72,7 +73,7 @@ def list_customers(
                 break
     clear = ALL if unmasked else frozenset[str]()
     if as_json or face is not None:
-        print_json([view(one, chosen.merchant_id(one.merchant_no), face, clear) for one in found])
+        print_json([view(one, chosen.merchant_id(one.merchant_no), face or "own", clear) for one in found])
         return
     print_table(
         ("id", "number", "name", "e-mail", "country", "external id", "updated"),
@@ -107,13 +108,13 @@ def show_customer(
             for chosen in choose_each(house, tenant_id)
             if (customer := _find(house, chosen, spelling, unmasked=unmasked)) is not None
         ]
-    if not found:
-        raise NotFound("There is no such customer")
-    if len(found) > 1:  # a number is drawn for its tenant alone
-        raise WrongUsage("Several tenants have a customer of that number; name one with --tenant")
+        if not found:
+            raise NotFound("There is no such customer")
+        if len(found) > 1:  # a number is drawn for its tenant alone
+            raise WrongUsage("Several tenants have a customer of that number; name one with --tenant")
     chosen, customer = found[0]
     merchant_id = chosen.merchant_id(customer.merchant_no)
-    shown = view(customer, merchant_id, face, ALL if unmasked else frozenset())
+    shown = view(customer, merchant_id, face or "own", ALL if unmasked else frozenset())
     if as_json or face is not None:
         print_json(shown)
     else:

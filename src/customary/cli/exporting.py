@@ -38,7 +38,9 @@ def export_customers(
     *,
     tenant_id: TenantOption = None,
     merchant_id: MerchantOption = None,
-    face: Annotated[Face, Parameter(help="The vendor's form in which customers are written.")] = "trustly",
+    face: Annotated[
+        Face, Parameter(help="The form in which customers are written: our own, or a vendor's.")
+    ] = "own",
     limit: Annotated[int | None, Parameter(help="How many at most, oldest first.")] = None,
     out: Annotated[
         Path | None, Parameter(help="File to write, readable to you alone; stdout if not given.")
@@ -48,9 +50,10 @@ def export_customers(
 ) -> None:
     """Write customers as NDJSON, one object a line, the oldest first.
 
-    Masked values cannot be imported elsewhere; --unmasked writes them in clear.
-    The Trustist form has no tax ids, licences or custom data, the Trustly form
-    no branch (orgId).
+    Our own form has everything and can be imported elsewhere, where it gets new
+    ids; masked values cannot, so that takes --unmasked. Of the vendors' forms, the
+    Trustist one has no tax ids, licences or custom data, the Trustly one no branch
+    (orgId).
 
     Example: customary customers export > customers.ndjson
     Example: customary customers export --unmasked --out customers.ndjson
@@ -108,7 +111,11 @@ def _count(house: "House", chosen: Chosen) -> int:
 
 
 def _exported(house: "House", chosen: Chosen, count: int, *, unmasked: bool) -> Generator[Any, Any, None]:
-    """Have the trail tell of the export: of whose customers, how many, and whether in clear."""
+    """Have the trail tell of the export: of whose customers, how many, and whether in clear.
+
+    The leaf is made here and not by a use case, because no customer is read or changed by it and it must be
+    committed before the first page is read: it tells of the deed that begins, also of one that is cut short.
+    """
     instant = house.dice.now()
     leaf = Leaf(
         at=instant_text(instant),

@@ -1,4 +1,4 @@
-"""The command that reads customers from a file, a line each, in either vendor's form.
+"""The command that reads customers from a file, a line each, in our own form or either vendor's.
 
 Lines are read one by one and stored in batches of one commit each, so that memory stays small. Running the
 same file again changes nothing: a line is recognised by its ids, or by being what a customer of that e-mail
@@ -20,8 +20,9 @@ from customary.app import customers
 from customary.app.customers import Disclosure
 from customary.app.requests import UseCase
 from customary.cli.chosen import Chosen, choose
+from customary.cli.faces import Face
 from customary.cli.frame import AsJson, Data, open_house, print_json
-from customary.cli.lines import Refused, Stated, Told, imported, stated
+from customary.cli.lines import Refused, Sitting, Stated, Told, imported, stated
 from customary.cli.refusals import DONE, REFUSED, WrongUsage
 from customary.cli.registry import TenantOption
 from customary.domain.access import Permission, Principal
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 BATCH = 200
 LINE_BYTES_MAX = 65_536
 REFUSALS_KEPT = 1_000
-
-Form = Literal["auto", "trustly", "trustist"]
 
 
 class Report(msgspec.Struct, rename="camel"):
@@ -73,16 +72,20 @@ def import_customers(
         ),
     ] = None,
     form: Annotated[
-        Form, Parameter(name="--format", help="Whose form the lines have; auto judges each by its members.")
+        Face | Literal["auto"],
+        Parameter(name="--format", help="The form that the lines have; auto judges each by its members."),
     ] = "auto",
     data: Data = None,
     as_json: AsJson = False,
 ) -> int:
     """Create and change customers from a file; the same file may be imported again.
 
-    A customer is recognised by its id or externalId. A line without any that is
-    known is matched with a customer of its e-mail address that says the same
-    already; else it is a new one. Exits 1 if any line was refused.
+    A line is a customer in our own form, as `customers export` writes it, or in a
+    vendor's. What it leaves out keeps its value, null clears it. A customer is
+    recognised by its id or externalId. A line without any that is known is matched
+    with a customer of its e-mail address that says the same already; else it is a
+    new one, and gets ids of its own. A mask is no value: it changes nothing, and is
+    refused where there is nothing behind it. Exits 1 if any line was refused.
 
     Example: customary customers import customers.ndjson
     Example: customary customers import more.ndjson --format trustly
@@ -90,9 +93,12 @@ def import_customers(
     with open_house(data) as house, _opened(file) as stream:
         chosen = choose(house, tenant_id, merchant_id)
         report = Report()
+        # An export masks all of these, whatever the room shows: no mask may be taken for a new value.
+        masking = trustly.Masking(frozenset(trustly.GUARDED_MEMBERS))
+        sitting = Sitting(masking, house.dice.now().date())
         with _progress(stream) as advance:
             for batch in _batches(stream, advance):
-                for told in sorted(_stored(house, chosen, batch, form), key=_line_of):
+                for told in sorted(_stored(house, chosen, batch, form, sitting), key=_line_of):
                     report.note(told)
                     if isinstance(told, Refused) and not as_json:
                         print(told, file=sys.stderr)
@@ -167,11 +173,13 @@ def _progress(stream: BinaryIO) -> Iterator[Callable[[int], None]]:
 
 
 def _stored(
-    house: "House", chosen: Chosen, batch: list[tuple[int, bytes]], form: Form
+    house: "House",
+    chosen: Chosen,
+    batch: list[tuple[int, bytes]],
+    form: Face | Literal["auto"],
+    sitting: Sitting,
 ) -> Iterator[Told | Refused]:
     """Store a batch, the lines of one merchant in one commit; if one breaks it as a whole, line by line."""
-    # An export masks all of these, whatever the room shows: no mask may be taken for a new value.
-    masking = trustly.Masking(frozenset(trustly.GUARDED_MEMBERS))
     lines: list[Stated] = []
     for number, content in batch:
         line = stated(number, content, form)
@@ -183,9 +191,8 @@ def _stored(
         principal = _principal(chosen, merchant_id)
         use_cases: list[partial[UseCase[Told | Refused]]] = []
         for line in group:
-            is_known = _is_known(house, principal, line)
-            today = house.dice.now().date()
-            use_cases.append(partial(imported, principal, line, masking, today, is_known=is_known))
+            known_number = _known_number(house, principal, line)
+            use_cases.append(partial(imported, principal, line, sitting, known_number=known_number))
         try:
             yield from house.performer.perform_now(principal, [*use_cases])
         except Conflict:  # an external id that was taken meanwhile: all of the commit was undone
@@ -213,14 +220,12 @@ def _principal(chosen: Chosen, merchant_id: str | None) -> Principal:
     )
 
 
-def _is_known(house: "House", principal: Principal, line: Stated) -> bool:
-    """Return whether there is a customer of the id that the line states: only a use case's end can tell."""
+def _known_number(house: "House", principal: Principal, line: Stated) -> str | None:
+    """Return the number of the customer of the id that the line states: only a use case's end can tell."""
     if line.customer_id is None:
-        return False
+        return None
+    fetched = partial(customers.fetch, principal, line.customer_id, Disclosure())
     try:
-        house.performer.read_now(
-            principal, partial(customers.fetch, principal, line.customer_id, Disclosure())
-        )
+        return house.performer.read_now(principal, fetched).customer_number
     except NotFound:
-        return False
-    return True
+        return None

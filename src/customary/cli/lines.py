@@ -1,6 +1,7 @@
-"""One line of an import: read in either vendor's form, recognised as a customer that is there, or made one.
+"""One line of an import: read in one of three forms, recognised as a customer that is there, or made one.
 
-The rules for fields are the rooms'. What is refused is told by field and rule; no value leaves this module.
+The rules for fields are the rooms', or for our own form the domain's. What is refused is told by field and
+rule; no value leaves this module.
 """
 
 from datetime import date
@@ -10,7 +11,18 @@ import msgspec
 
 from customary.app import customers
 from customary.app.customers import ALL, Disclosure, Revision
-from customary.app.requests import Add, FindByNumber, Keep, ListPage, Page, Put, UseCase
+from customary.app.requests import (
+    Add,
+    FindByExternalID,
+    FindByNumber,
+    Keep,
+    ListPage,
+    Page,
+    Put,
+    UseCase,
+)
+from customary.cli import neutral
+from customary.cli.faces import Face
 from customary.domain.access import Principal
 from customary.domain.customer import (
     NOTHING_GUARDED,
@@ -19,26 +31,42 @@ from customary.domain.customer import (
     changed_fields,
     patched,
 )
-from customary.domain.errors import Conflict, CustomaryError, Invalid, Malformed, Unavailable
+from customary.domain.errors import (
+    Conflict,
+    CustomaryError,
+    Invalid,
+    Malformed,
+    Unavailable,
+    Violation,
+)
 from customary.domain.ids import customer_id_of
 from customary.http.body import parsed
 from customary.trustist import wire as trustist
 from customary.trustly import wire as trustly
 
-Form = Literal["trustly", "trustist"]
 Outcome = Literal["created", "updated", "unchanged"]
 
+_TRUSTLY = set(trustly.CustomerView.__struct_fields__)
+_TRUSTIST = {name.lower() for name in trustist.CustomerView.__struct_fields__}
+_OWN = {name.lower() for name in neutral.MEMBERS}
+# Our own form has many members of either vendor's. So it is told by what nobody else has, such as the number
+# that every exported line has, as long as there is no member of the vendors' that it has not.
+_OWN_ALONE = neutral.MEMBERS - _TRUSTLY - set(trustist.CustomerView.__struct_fields__)
 _BOTH = {"dateOfBirth", "address"}
-_TRUSTLY_MEMBERS = set(trustly.CustomerView.__struct_fields__) - _BOTH
-_TRUSTIST_MEMBERS = {name.lower() for name in set(trustist.CustomerView.__struct_fields__) - _BOTH}
+_TRUSTLY_ALONE = _TRUSTLY - _BOTH
+_TRUSTIST_ALONE = _TRUSTIST - {name.lower() for name in _BOTH}
 _TWINS_MAX = 100
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """One rule that a line breaks; ``field`` is empty where it is the line as a whole."""
+    """One rule that a line breaks, for programs and in words; ``field`` is "" where it is the whole line."""
 
     field: str
     rule: str
+    message: str = ""
+
+    def __str__(self) -> str:
+        return self.message or f"{self.field} {self.rule}".strip()
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -58,35 +86,69 @@ class Refused(msgspec.Struct, frozen=True):
     def by(cls, line: int, error: CustomaryError) -> "Refused":
         """Return the refusal of a line that this error tells of."""
         if isinstance(error, Invalid) and error.violations:
-            return cls(line, tuple(Fault(one.field, one.rule) for one in error.violations))
-        field = error.field if isinstance(error, Conflict) else ""
-        return cls(line, (Fault(field, "syntax" if isinstance(error, Malformed) else error.public),))
+            return cls(line, tuple(Fault(one.field, one.rule, one.message) for one in error.violations))
+        if isinstance(error, Malformed):
+            return cls(line, (Fault("", "syntax", error.public.replace("body", "line")),))
+        field, rule = (error.field, "conflict") if isinstance(error, Conflict) else ("", "refused")
+        return cls(line, (Fault(field, rule, error.public),))
 
     def __str__(self) -> str:
-        return f"line {self.line}: " + "; ".join(f"{one.field} {one.rule}".strip() for one in self.errors)
+        return f"line {self.line}: " + "; ".join(map(str, self.errors))
 
 
 class Stated(msgspec.Struct, frozen=True):
-    """What a line says: a customer, in one vendor's form."""
+    """What a line says: a customer, in one of the forms."""
 
     line: int
     body: dict[str, Any]
-    form: Form
+    form: Face
 
     @property
     def merchant_id(self) -> str | None:
-        """Return the merchant that the line names; only one of the forms can."""
-        named = self.body.get("merchantId") if self.form == "trustly" else None
-        return named if isinstance(named, str) else None
+        """Return the merchant that the line names; one of the forms cannot."""
+        return self._text("merchantId") if self.form != "trustist" else None
 
     @property
     def customer_id(self) -> CustomerID | None:
         """Return the id that the line states, in whichever spelling."""
-        stated = self.body.get("id") if self.form == "trustist" else None
-        return customer_id_of(stated) if isinstance(stated, str) else None
+        stated = self._text("id") if self.form != "trustly" else None
+        return None if stated is None else customer_id_of(stated)
+
+    @property
+    def identity(self) -> str | None:
+        """Return what tells the customer of this line from those of others, wherever they come from."""
+        names = {"own": ("id", "customerNumber"), "trustly": ("customerId",), "trustist": ("id",)}
+        return next((text for name in names[self.form] if (text := self._text(name))), None)
+
+    def _text(self, name: str) -> str | None:
+        value = self.body.get(name)
+        return value if isinstance(value, str) else None
 
 
-def stated(line: int, content: bytes, form: Form | Literal["auto"]) -> Stated | Refused:
+class Sitting(msgspec.Struct):
+    """What holds for all lines of one import.
+
+    ``spoken_for`` tells for each customer that a line was about, which; so two people of whom the same is
+    known stay two. A line may be tried again: then it finds itself there.
+    """
+
+    masking: trustly.Masking
+    today: date
+    spoken_for: dict[CustomerID, str] = {}
+
+    def may_be(self, line: Stated, customer: Customer) -> bool:
+        """Return whether no other line, about somebody else, was about this customer."""
+        identity = line.identity
+        return identity is None or self.spoken_for.get(customer.customer_id, identity) == identity
+
+    def note(self, line: Stated, customer: Customer) -> Customer:
+        """Remember whom the line was about; return the customer."""
+        if line.identity is not None:
+            self.spoken_for[customer.customer_id] = line.identity
+        return customer
+
+
+def stated(line: int, content: bytes, form: Face | Literal["auto"]) -> Stated | Refused:
     """Return what a line says; an answer's envelope around it is taken off."""
     try:
         body = parsed(content)
@@ -95,26 +157,38 @@ def stated(line: int, content: bytes, form: Form | Literal["auto"]) -> Stated | 
     inner = body.get("customer")
     if len(body) == 1 and isinstance(inner, dict):
         body = inner
-    if form == "auto":
-        is_trustly = not _TRUSTLY_MEMBERS.isdisjoint(body)
-        is_trustist = not _TRUSTIST_MEMBERS.isdisjoint(name.lower() for name in body)
-        if is_trustly == is_trustist:
-            return Refused(line, (Fault("", "form"),))
-        form = "trustly" if is_trustly else "trustist"
-    return Stated(line, body, form)
+    if form != "auto":
+        return Stated(line, body, form)
+    judged = _form_of(body)
+    if isinstance(judged, Fault):
+        return Refused(line, (judged,))
+    return Stated(line, body, judged)
+
+
+def _form_of(body: dict[str, Any]) -> Face | Fault:
+    names, lowered = set(body), {name.lower() for name in body}
+    is_trustly = not _TRUSTLY_ALONE.isdisjoint(names)
+    is_trustist = not _TRUSTIST_ALONE.isdisjoint(lowered)
+    if not _OWN_ALONE.isdisjoint(names):
+        strange = (names & _TRUSTLY) - neutral.MEMBERS or (lowered & _TRUSTIST) - _OWN
+        return _SEVERAL_FORMS if strange else "own"
+    if is_trustly == is_trustist:
+        return _SEVERAL_FORMS if is_trustly else _NO_FORM
+    return "trustly" if is_trustly else "trustist"
+
+
+_NO_FORM = Fault("", "form", "neither a Trustly nor a Trustist customer, nor one in our own form")
+_SEVERAL_FORMS = Fault("", "form", "members of several forms; say with --format which it is")
 
 
 def imported(
-    principal: Principal, line: Stated, masking: trustly.Masking, today: date, *, is_known: bool
+    principal: Principal, line: Stated, sitting: Sitting, *, known_number: str | None
 ) -> UseCase[Told | Refused]:
     """Create or change the customer that the line is about, and tell which; or tell why not.
 
-    ``is_known`` says whether there is a customer of the id that the line states.
+    ``known_number`` is that of the customer who has the id that the line states, if there is one.
     """
-    if line.form == "trustly":
-        asking = _trustly(principal, line, masking)
-    else:
-        asking = _trustist(principal, line, today, is_known=is_known)
+    asking = _ASKED[line.form](principal, line, sitting, known_number)
     outcome: Outcome = "unchanged"
     try:
         request = next(asking)
@@ -122,45 +196,96 @@ def imported(
             if isinstance(request, Add | Put):
                 outcome = "created" if isinstance(request, Add) else "updated"
             request = asking.send((yield request))
-    except StopIteration:
+    except StopIteration as stop:
+        sitting.note(line, stop.value)
         return Told(line.line, outcome)
     except Unavailable:
         raise
-    except CustomaryError as error:  # the rooms' rules are judged before anything is written
+    except CustomaryError as error:  # the rules are judged before anything is written
         return Refused.by(line.line, error)
 
 
-def _trustly(principal: Principal, line: Stated, masking: trustly.Masking) -> UseCase[Customer]:
-    """As a POST does (Trustly contract T4 to T7), but that a number nobody has makes no second customer."""
-    disclosure = masking.disclosure(principal)
-    named = trustly.Named(line.body)
-    revision = trustly.revision(line.body, masking, disclosure)
-    is_named = named.external_id is not None
-    if named.number is not None and not is_named:
-        is_named = (yield FindByNumber(named.number)) is not None
-    if is_named:
-        return (
-            yield from customers.upsert(
-                principal,
-                revision,
-                disclosure,
-                sought_external_id=None,
-                stated_number=named.number,
-                stated_external_id=named.external_id,
-            )
+def _own(principal: Principal, line: Stated, sitting: Sitting, known_number: str | None) -> UseCase[Customer]:
+    named = neutral.Named(line.body)
+    return (
+        yield from _named_or_made(
+            principal,
+            line,
+            sitting,
+            neutral.revision(line.body),
+            Disclosure(),
+            number=known_number or named.number,
+            external_id=named.external_id,
         )
-    return (yield from _made_once(principal, revision, line.body.get("email")))
+    )
 
 
-def _trustist(principal: Principal, line: Stated, today: date, *, is_known: bool) -> UseCase[Customer]:
-    revision = trustist.revision(line.body, today)
-    if is_known and line.customer_id is not None:
+def _trustly(principal: Principal, line: Stated, sitting: Sitting, _: str | None) -> UseCase[Customer]:
+    disclosure = sitting.masking.disclosure(principal)
+    named = trustly.Named(line.body)
+    return (
+        yield from _named_or_made(
+            principal,
+            line,
+            sitting,
+            trustly.revision(line.body, sitting.masking, disclosure),
+            disclosure,
+            number=named.number,
+            external_id=named.external_id,
+        )
+    )
+
+
+def _named_or_made(
+    principal: Principal,
+    line: Stated,
+    sitting: Sitting,
+    revision: Revision,
+    disclosure: Disclosure,
+    *,
+    number: str | None,
+    external_id: str | None,
+) -> UseCase[Customer]:
+    """As a POST does (Trustly contract T4 to T7), but that a number nobody has makes no second customer.
+
+    Two lines about two people cannot have one external id; of merchants that are not here they may.
+    """
+    if number is not None and (yield FindByNumber(number)) is None:
+        number = None
+    if number is None and external_id is not None:
+        found: Customer | None = yield FindByExternalID(external_id)
+        if found is not None and not sitting.may_be(line, found):
+            raise Invalid(Violation("externalId", "taken", "externalId is that of another line's customer"))
+    elif number is None:
+        return (yield from _made_once(principal, line, sitting, revision, line.body.get("email")))
+    return (
+        yield from customers.upsert(
+            principal,
+            revision,
+            disclosure,
+            sought_external_id=None,
+            stated_number=number,
+            stated_external_id=external_id,
+        )
+    )
+
+
+def _trustist(
+    principal: Principal, line: Stated, sitting: Sitting, known_number: str | None
+) -> UseCase[Customer]:
+    revision = trustist.revision(line.body, sitting.today)
+    if known_number is not None and line.customer_id is not None:
         return (yield from customers.change(principal, line.customer_id, revision, Disclosure()))
     members: dict[str, Any] = {name.lower(): value for name, value in line.body.items()}
-    return (yield from _made_once(principal, revision, members.get("emailaddress")))
+    return (yield from _made_once(principal, line, sitting, revision, members.get("emailaddress")))
 
 
-def _made_once(principal: Principal, revision: Revision, email: object) -> UseCase[Customer]:
+_ASKED = {"own": _own, "trustly": _trustly, "trustist": _trustist}
+
+
+def _made_once(
+    principal: Principal, line: Stated, sitting: Sitting, revision: Revision, email: object
+) -> UseCase[Customer]:
     """Store a new customer, unless one of this e-mail address says all of it already.
 
     So a line without an id is not stored twice when its file is imported again, and two people who share an
@@ -169,7 +294,7 @@ def _made_once(principal: Principal, revision: Revision, email: object) -> UseCa
     if isinstance(email, str):
         page: Page = yield ListPage(email=email, limit=_TWINS_MAX, clear=ALL)
         for candidate in page.customers:
-            if _says_nothing_new(revision, candidate):
+            if sitting.may_be(line, candidate) and _says_nothing_new(revision, candidate):
                 kept: Customer = yield Keep(candidate)
                 return kept
     return (yield from customers.create(principal, revision))
