@@ -15,6 +15,7 @@ from customary.app.ports import MarkUsed
 from customary.bootstrap.house import House
 from customary.cli import checks
 from customary.config import Settings
+from processes import ended
 
 
 def found(line: CommandLine, check: str, state: str) -> list[str]:
@@ -156,11 +157,14 @@ def test_a_stranger_root_key_is_refused_by_every_command(line: CommandLine, merc
     """Nothing is opened, shown or made under a root key that is not the folder's."""
     _strange_key(line)
     place = str(line.folder / "customary-data" / "root.key")
-    for command in (("tenant", "list"), ("tenant", "create", "X"), ("customers", "list"), ("serve",)):
+    for command in (("tenant", "list"), ("tenant", "create", "X"), ("customers", "list")):
         done = line(*command)
         assert done.code == 1
         assert place in done.err
         assert "bring back the key" in done.err
+    served = ended("serve", "--port", "0", folder=line.folder)  # it changes its process's log for good
+    assert served.returncode == 1
+    assert place in served.stderr
     _lost_key(line)
     for command in (("tenant", "list"), ("tenant", "create", "X")):
         assert line(*command).code == 3
