@@ -4,6 +4,10 @@ The jobs of a batch run one after the other in one transaction, so each sees wha
 written. Only COMMIT with its fsync runs on a thread; meanwhile the loop reads and gathers the next batch.
 Nobody is answered before COMMIT returned, refusals included: they may rest on what another job wrote.
 
+What comes in while a commit is under way is begun at once, against what is committed, up to its first write;
+its turn then takes a quarter of the time. Should what it read have changed by then, its write is refused and
+it is run again.
+
 It must never know what a job asks for.
 """
 
@@ -22,7 +26,7 @@ from apsw import Connection
 from customary.app.ports import Job
 from customary.domain.errors import Unavailable
 from customary.storage.sqlite.failures import FAILURES, Failures
-from customary.storage.sqlite.running import Runner
+from customary.storage.sqlite.running import Begun, Runner
 
 T = TypeVar("T")
 
@@ -35,7 +39,7 @@ BUSY_SECONDS_MAX: Final = 5.0
 
 _BUSY_PAUSE_SECONDS: Final = (0.002, 0.010)
 
-Waiting = tuple[Job[Any], "asyncio.Future[Any]"]
+Waiting = tuple[Job[Any], "asyncio.Future[Any]", Begun | None]
 Outcome = tuple["asyncio.Future[Any]", Any, BaseException | None]
 
 
@@ -51,6 +55,7 @@ class Batches:
         connection: Connection,
         failures: Failures,
         *,
+        begun: Callable[[Job[Any]], Begun | None],
         before_commit: Callable[[], None],
         after_commit: Callable[[], None],
         restart_wal: Callable[[Connection], None],
@@ -62,6 +67,7 @@ class Batches:
         """
         self._connection = connection
         self._failures = failures
+        self._begun = begun
         self._before_commit = before_commit
         self._after_commit = after_commit
         self._restart_wal = restart_wal
@@ -83,7 +89,8 @@ class Batches:
             raise self._failures.refusal()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        self._waiting.append((job, future))
+        # The loop has nothing better to do while a commit is under way than to begin what comes after it.
+        self._waiting.append((job, future, self._begun(job) if self.under_way else None))
         if not (self.under_way or self._scheduled):
             self._scheduled = True
             loop.call_soon(self._flush, loop)
@@ -138,7 +145,7 @@ class Batches:
         if self.under_way or not self._waiting:
             return
         if self._failures.lethal:
-            self._answer([(future, None, self._failures.refusal()) for _, future in self._all_waiting()])
+            self._answer([(waiting[1], None, self._failures.refusal()) for waiting in self._all_waiting()])
             self._go_on(loop)
             return
         batch: list[Waiting] = []
@@ -150,7 +157,8 @@ class Batches:
                 self._connection.execute("ROLLBACK")
         except apsw.BusyError as busy:
             self._roll_back()
-            self._waiting.extendleft(reversed(batch))
+            # A begun job may be half way through: it is run from the start.
+            self._waiting.extendleft((job, future, None) for job, future, _ in reversed(batch))
             self._wait_for_lock(loop, busy)
             return
         except FAILURES as failure:
@@ -172,23 +180,24 @@ class Batches:
         try:
             while waiting and len(batch) < BATCH_JOBS_MAX:
                 batch.append(waiting.popleft())
-                job, future = batch[-1]
+                job, future, begun = batch[-1]
                 if future.cancelled():
                     continue
-                outcomes.append(self._outcome(job, future))
+                outcomes.append(self._outcome(job, future, begun))
                 if perf_counter() > until:
                     break
         except Spoiled:
             self._connection.execute("ROLLBACK")
             self._connection.execute("BEGIN IMMEDIATE")
             runner.write_count = 0
-            outcomes = [self._outcome_apart(job, future) for job, future in batch]
+            outcomes = [self._outcome_apart(job, future) for job, future, _ in batch]
         return outcomes, runner.write_count > 0
 
-    def _outcome(self, job: Job[Any], future: "asyncio.Future[Any]") -> Outcome:
-        before = self._runner.write_count
+    def _outcome(self, job: Job[Any], future: "asyncio.Future[Any]", begun: Begun | None) -> Outcome:
+        runner = self._runner
+        before = runner.write_count
         try:
-            return future, self._runner.run(job), None
+            return future, runner.run(job) if begun is None else runner.finish(begun, job), None
         except FAILURES:
             raise
         except Exception as error:  # whatever it is, it belongs to this job's waiter and to no other
@@ -287,7 +296,7 @@ class Batches:
     def _fail(self, loop: asyncio.AbstractEventLoop, batch: list[Waiting], failure: apsw.Error) -> None:
         self._roll_back()
         told = self._failures.translated(failure, self._connection)
-        self._answer([(future, None, copy(told)) for _, future in batch])
+        self._answer([(waiting[1], None, copy(told)) for waiting in batch])
         self._go_on(loop)
 
     def _all_waiting(self) -> list[Waiting]:

@@ -26,7 +26,7 @@ from customary.storage.sqlite.batches import Batches
 from customary.storage.sqlite.checkpoints import SCHEMAS, Checkpointer
 from customary.storage.sqlite.failures import FAILURES, Failures
 from customary.storage.sqlite.registry import generation_of
-from customary.storage.sqlite.running import Runner
+from customary.storage.sqlite.running import Begun, Runner
 
 T = TypeVar("T")
 
@@ -81,6 +81,7 @@ class SQLiteEngine:
         self._batches = Batches(
             self._writing,
             self._failures,
+            begun=self._begun,
             before_commit=self._let_wal_restart,
             after_commit=self.poll,
             restart_due=self._restart_due,
@@ -103,9 +104,7 @@ class SQLiteEngine:
         To begin and end a transaction over two files costs three times what a point read does. So one is held
         over many reads: until the next commit of this process, or until ``poll`` looks for other processes'.
         """
-        if not self._snapshot_held and not self._restart_due():
-            self._reading.execute("BEGIN")
-            self._snapshot_held = True
+        self._hold_snapshot()
         return self.read_now(job)
 
     async def scan(self, job: Job[T]) -> T:
@@ -176,6 +175,15 @@ class SQLiteEngine:
             with suppress(*FAILURES):
                 connection.close()
         self._unlock()
+
+    def _begun(self, job: Job[Any]) -> Begun | None:
+        self._hold_snapshot()
+        return self._reader.begun(job)
+
+    def _hold_snapshot(self) -> None:
+        if not self._snapshot_held and not self._restart_due():
+            self._reading.execute("BEGIN")
+            self._snapshot_held = True
 
     def _release_snapshot(self) -> None:
         if self._snapshot_held:

@@ -3,9 +3,10 @@
 It must never know of transactions' ends, threads or waiters.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, NamedTuple, TypeVar
 
+import apsw
 from apsw import Connection
 
 from customary.app.ports import (
@@ -60,6 +61,19 @@ WRITES: Mapping[type, Answering] = {
 }
 
 
+FORESEEABLE: Mapping[type, Answering] = {
+    kind: READS[kind] for kind in (ReadRecord, ReadTagged, ReadTenantKeys, ReadMerchants)
+}
+"""What a job may read ahead of its turn: should it change, the job's write is refused."""
+
+
+class Begun(NamedTuple):
+    """A job that has come to its first write, and the write."""
+
+    generator: Generator[Any, Any, Any]
+    request: Any
+
+
 class Runner:
     """Runs jobs on one connection and counts their writes."""
 
@@ -74,10 +88,55 @@ class Runner:
 
         Refusals (``TagTaken`` and the like) are raised inside the job, which may catch them and go on.
         """
-        connection, answerings = self.connection, self._reads
         generator = job()
         try:
             request = next(generator)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        return self._driven(generator, request)  # type: ignore[no-any-return]  # of this job
+
+    def begun(self, job: Job[Any]) -> Begun | None:
+        """Run a job up to its first ``Write``, which is not done; None if it does not come that far.
+
+        It may be refused by what is committed now, or ask for what only the writer can tell. Nothing is lost:
+        it is run again in its turn.
+        """
+        generator = job()
+        try:
+            request = next(generator)
+            while type(request) is not Write:
+                answering = FORESEEABLE.get(type(request))
+                if answering is None:
+                    generator.close()
+                    return None
+                request = generator.send(answering(self.connection, request))
+        except (StopIteration, TagTaken, CustomaryError, apsw.Error):
+            return None
+        return Begun(generator, request)
+
+    def finish(self, begun: Begun, job: Job[T]) -> T:
+        """Do the write that a begun job came to, and run the rest of it.
+
+        What the job has read may have changed since: then its write is refused, as the version it replaces or
+        the tag it takes is another's by now, and the job is run again from the start.
+        """
+        try:
+            answer = self._written(begun.request)
+        except (TagTaken, CustomaryError):
+            begun.generator.close()
+            return self.run(job)
+        try:
+            request = begun.generator.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        return self._driven(begun.generator, request)  # type: ignore[no-any-return]  # of this job
+
+    def _driven(self, generator: Generator[Any, Any, Any], request: Any) -> Any:
+        """Answer requests until the job is done; return its result."""
+        connection, answerings = self.connection, self._reads
+        try:
             while True:
                 answering = answerings.get(type(request))
                 try:
@@ -90,8 +149,7 @@ class Runner:
                 else:
                     request = generator.send(answer)
         except StopIteration as stop:
-            result: T = stop.value
-            return result
+            return stop.value
 
     def _written(self, request: Any) -> Any:
         answering = self._writes.get(type(request))
