@@ -10,12 +10,14 @@ here would be a stranger's to repeat; the room is told of what it refuses.
 import resource
 from asyncio import TimerHandle
 from collections.abc import Sized
+from functools import partial
 from typing import Any, Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from customary.http.answering import ANSWER_AT_ONCE, answered_at_once
 from customary.http.body import BODY_BYTES_MAX, BODY_SECONDS_MAX
 from customary.http.exchange import HEAD_BYTES, RAW_TARGET
 
@@ -173,6 +175,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.scope[HEAD_BYTES] = self._bytes + self._shared_bytes + self._piece_bytes  # type: ignore[literal-required]  # ours
         before = self.cycle
         super().on_headers_complete()
+        self.scope[ANSWER_AT_ONCE] = partial(answered_at_once, self.cycle)  # type: ignore[literal-required]  # ours
         if len(self.pipeline) == 1:
             self._under_way = before
         self._in_head = False

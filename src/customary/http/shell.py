@@ -18,6 +18,7 @@ from customary.app.requests import Deed
 from customary.domain.access import Permission, Principal
 from customary.domain.errors import CustomaryError, Forbidden, Malformed, Unavailable
 from customary.domain.ids import guid_from
+from customary.http.answering import ANSWER_AT_ONCE
 from customary.http.body import Disconnected, received
 from customary.http.exchange import (
     Exchange,
@@ -128,6 +129,8 @@ class Room:
             (b"content-type", content_type.encode("ascii")),
             (b"cache-control", b"no-store"),
         )
+        lines = b"".join([b"%b: %b\r\n" % header for header in self._fixed_headers])
+        self._fixed_lines = lines + b"content-length: %d\r\n" + request_id_header + b": %b\r\n"
         self._depth = prefix.count("/") + 1
         self._routes = _routing_table(operations, routes)
 
@@ -148,18 +151,32 @@ class Room:
         except Exception as error:
             self._observer.failed(self.name, exchange, error)
             reply = self._errors.internal(exchange)
-        headers = [
-            *self._fixed_headers,
-            (b"content-length", b"%d" % len(reply.body)),
-            (self._request_id_header, exchange.request_id.encode("ascii")),
-            *reply.headers,
-        ]
+        headers = reply.headers
         if exchange.sign is not None:
             signature = exchange.sign(reply.body, self._content_type)
-            headers.append((b"server-authorization", signature.encode("latin-1")))
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body})
+            headers = (*headers, (b"server-authorization", signature.encode("latin-1")))
+        await self._send(exchange, reply, headers, send)
         self._observer.answered(self.name, exchange, reply, time.perf_counter() - started)
+
+    async def _send(
+        self, exchange: Exchange, reply: Reply, headers: tuple[tuple[bytes, bytes], ...], send: Send
+    ) -> None:
+        """Send an answer: in one step if the server can and the connection goes on, else as ASGI has it."""
+        body = reply.body
+        request_id = exchange.request_id.encode("ascii")
+        at_once = exchange.scope.get(ANSWER_AT_ONCE)
+        if at_once is not None and _CLOSE not in headers:
+            lines = [b"%b: %b\r\n" % header for header in headers]
+            if at_once(reply.status, b"".join((self._fixed_lines % (len(body), request_id), *lines)), body):
+                return
+        all_headers = [
+            *self._fixed_headers,
+            (b"content-length", b"%d" % len(body)),
+            (self._request_id_header, request_id),
+            *headers,
+        ]
+        await send({"type": "http.response.start", "status": reply.status, "headers": all_headers})
+        await send({"type": "http.response.body", "body": body})
 
     def refusal_of_head(self, target: bytes) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
         """Return body and headers of this room's answer to a request whose head is no HTTP."""
@@ -202,6 +219,7 @@ async def _no_body() -> Any:
     raise Disconnected
 
 
+_CLOSE = (b"connection", b"close")
 _ANY_SEGMENT = b"{}"
 _Routes = Mapping[tuple[bytes, ...], Mapping[str, tuple[Operation, Handler]]]
 

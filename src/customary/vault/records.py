@@ -75,13 +75,14 @@ class OpenedTenant:
         self._for_particulars = framed(b"customary record", tenant, b"particulars")
         self._for_guarded = framed(b"customary record", tenant, b"guarded")
         self._tag_hashes = _tag_hashes(index_key)
+        self._fresh = (b"", "", CustomerKey(bytes(KEY_BYTES)))  # of nobody, and for nobody
 
     def fresh_key(self, customer_id: CustomerID) -> bytes:
         """Return a new customer key, wrapped under the tenant key."""
         key = os.urandom(KEY_BYTES)
         wrapped = self._seal.wrapped(key, self._for_key + framed(customer_id.encode()))
-        # Whoever asks for a fresh key seals with it next.
-        self._cache.keep(wrapped, self._tenant_id, customer_id, CustomerKey(key))
+        # Whoever asks for a fresh key seals with it next, and then not soon again: it is not worth a place.
+        self._fresh = (wrapped, customer_id, CustomerKey(key))
         return wrapped
 
     def sealed(self, customer: Customer, wrapped_key: bytes) -> SealedCustomer:
@@ -95,7 +96,9 @@ class OpenedTenant:
             raise ValueError("the guarded part is not open, so the record cannot be sealed whole")
         if customer.tenant_id != self._tenant_id:
             raise ValueError("the customer is another tenant's")
-        key = self._key_of(wrapped_key, customer.customer_id)
+        fresh_wrapped, fresh_for, key = self._fresh
+        if fresh_wrapped is not wrapped_key or fresh_for != customer.customer_id:
+            key = self._key_of(wrapped_key, customer.customer_id)
         if guarded == NOTHING_GUARDED:
             masks, guarded_envelope = NOTHING_GUARDED, None
         else:
