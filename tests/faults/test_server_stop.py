@@ -82,7 +82,7 @@ def test_a_request_in_flight_is_answered_before_the_end(tenancy: Tenancy) -> Non
 def _refuses(server: Server) -> bool:
     try:
         server.connect().close()
-    except (ConnectionRefusedError, ConnectionResetError):  # reset: caught in the listener's queue as it closed
+    except (ConnectionRefusedError, ConnectionResetError):  # reset: it was in the queue
         return True
     return False
 
