@@ -16,7 +16,6 @@ from customary.cli.frame import instant_text
 from customary.domain.customer import (
     ADDRESS_LINE_MAX,
     CITY_MAX,
-    CUSTOM_DATA_BYTES_MAX,
     EMAIL_MAX,
     EXTERNAL_ID_MAX,
     FULL_NAME_MAX,
@@ -31,11 +30,9 @@ from customary.domain.customer import (
     CustomerPatch,
     Particulars,
 )
-from customary.domain.errors import Malformed, Violation
+from customary.domain.errors import Violation
 from customary.domain.ids import guid_of
 from customary.domain.masking import MASK
-from customary.domain.merge import canonical_bytes, merged, unsafe_integers
-from customary.http.body import parsed
 from customary.http.fields import Fields, Limits, Text
 
 MASK_SHOWN_MAX = 4
@@ -179,27 +176,4 @@ def _guarded_text(fields: Fields, field: str, current: Customer | None) -> Text:
 
 
 def _custom_data(fields: Fields, current: Customer | None) -> dict[str, object] | UnsetType | None:
-    members = fields.members("customData")
-    if not isinstance(members, dict):
-        return members
-    if unsafe_integers(members):
-        fields.fault("customData", "integers")
-        return UNSET
-    after = canonical_bytes(merged(None if current is None else current.particulars.custom_data, members))
-    if len(after) > CUSTOM_DATA_BYTES_MAX or not _can_be_sent_back(after):
-        fields.fault("customData", "size")
-        return UNSET
-    return members
-
-
-# As many values as the rest of a customer can have in any form, and some.
-_REST = b'{"rest":[' + b",".join([b"0"] * 64) + b'],"customData":'
-
-
-def _can_be_sent_back(custom_data: bytes) -> bool:
-    """Return whether what lines have added up to can still be read: a room or an import must take it."""
-    try:
-        parsed(_REST + custom_data + b"}")
-    except Malformed:
-        return False
-    return True
+    return fields.free_form("customData", None if current is None else current.particulars.custom_data)

@@ -11,8 +11,10 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from customary.domain.errors import Invalid, Violation
-from customary.domain.merge import canonical_bytes
+from customary.domain.customer import CUSTOM_DATA_BYTES_MAX
+from customary.domain.errors import Invalid, Malformed, Violation
+from customary.domain.merge import canonical_bytes, merged, unsafe_integers
+from customary.http.body import parsed
 
 _MESSAGES = {
     "required": "is required",
@@ -133,9 +135,39 @@ class Fields:
         self.fault(name, "type")
         return UNSET
 
+    def free_form(self, name: str, before: dict[str, object] | None) -> dict[str, object] | UnsetType | None:
+        """Return an object member that may hold any JSON, to be merged into what there was ``before``.
+
+        It must survive JavaScript's numbers, be small, and fit into a request again when it is merged.
+        """
+        members = self.members(name)
+        if not isinstance(members, dict):
+            return members
+        if unsafe_integers(members):
+            self.fault(name, "integers")
+            return UNSET
+        after = canonical_bytes(merged(before, members))
+        if len(after) > CUSTOM_DATA_BYTES_MAX or not _can_be_sent_back(after):
+            self.fault(name, "size")
+            return UNSET
+        return members
+
     def inside(self, name: str, members: Mapping[str, object]) -> "Fields":
         """Return the members of an object inside this one, its faults noted here."""
         return Fields(members, self._prefix + name, self.violations)
+
+
+# As many values as the rest of a customer can have, in any form, and some.
+_REST = b'{"rest":[' + b",".join([b"0"] * 64) + b'],"free":'
+
+
+def _can_be_sent_back(value: bytes) -> bool:
+    """Return whether a client may send what patches have added up to: what we show, we must take."""
+    try:
+        parsed(_REST + value + b"}")
+    except Malformed:
+        return False
+    return True
 
 
 def without_echo(sent: Mapping[str, object], shown: Mapping[str, object]) -> dict[str, object]:

@@ -16,7 +16,6 @@ from customary.domain.access import Permission, Principal
 from customary.domain.customer import (
     ADDRESS_LINE_MAX,
     CITY_MAX,
-    CUSTOM_DATA_BYTES_MAX,
     EMAIL_MAX,
     EXTERNAL_ID_MAX,
     FULL_NAME_MAX,
@@ -29,10 +28,7 @@ from customary.domain.customer import (
     Customer,
     CustomerPatch,
 )
-from customary.domain.errors import Malformed
 from customary.domain.masking import MASK
-from customary.domain.merge import canonical_bytes, merged, unsafe_integers
-from customary.http.body import parsed
 from customary.http.fields import Fields, Limits, Text, without_echo
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -303,28 +299,4 @@ def _guarded_text(fields: Fields, name: str, field: str, current: Customer | Non
 
 
 def _custom_data(fields: Fields, current: Customer | None) -> dict[str, object] | UnsetType | None:
-    members = fields.members("customData")
-    if not isinstance(members, dict):
-        return members
-    if unsafe_integers(members):
-        fields.fault("customData", "integers")
-        return UNSET
-    before = None if current is None else current.particulars.custom_data
-    after = canonical_bytes(merged(before, members))
-    if len(after) > CUSTOM_DATA_BYTES_MAX or not _can_be_sent_back(after):
-        fields.fault("customData", "size")
-        return UNSET
-    return members
-
-
-# As many values as the rest of a customer can have, and some.
-_REST = b'{"rest":[' + b",".join([b"0"] * 64) + b'],"customData":'
-
-
-def _can_be_sent_back(custom_data: bytes) -> bool:
-    """Return whether a client may post back what patches have added up to: what we show, we must take."""
-    try:
-        parsed(_REST + custom_data + b"}")
-    except Malformed:
-        return False
-    return True
+    return fields.free_form("customData", None if current is None else current.particulars.custom_data)
