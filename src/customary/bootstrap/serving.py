@@ -234,7 +234,7 @@ def _tune_interpreter() -> None:
     into looking for the rest among the modules. And let the committing thread, which has little to do, have
     its turn sooner: those who wait for a commit wait for it.
     """
-    sys.setswitchinterval(0.001)
+    sys.setswitchinterval(0.0003)
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)

@@ -244,8 +244,14 @@ class Batches:
         self, loop: asyncio.AbstractEventLoop, outcomes: list[Outcome], failure: apsw.Error | None
     ) -> None:
         if failure is None:
-            self._committed(outcomes)
-            self._next(loop)
+            self._after_commit()
+            self.under_way = False
+            # First the next batch, so that it is on its way to the disk while those of this one are answered.
+            if self._waiting and not self._scheduled:
+                self._flush(loop)
+            else:
+                self._go_on(loop)
+            self._answer(outcomes)
             return
         self.under_way = False
         self._roll_back()
