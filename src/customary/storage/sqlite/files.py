@@ -35,7 +35,7 @@ WAL_PAGES_OF_COMMANDS: Final = 4000
 """After how many pages a program without a checkpointer moves them: a long import must not fill the disk."""
 
 SETUP_SECONDS_MAX: Final = 10.0
-_CACHE_KIB: Final = {"writing": 32_768, "reading": 12_288, "scanning": 2_048}
+_CACHE_KIB: Final = {"writing": 24_576, "reading": 12_288, "scanning": 2_048}
 
 _PAIR: Final = "pair"
 _LAST_CUSTOMER: Final = "SELECT max(row_no) FROM customers"
