@@ -158,7 +158,7 @@ class KeyCache:
 
     __slots__ = ("_generation_max", "_old", "_young")
 
-    def __init__(self, entries_max: int = 16_384) -> None:
+    def __init__(self, entries_max: int = 4096) -> None:
         self._generation_max = max(1, entries_max // 2)
         self._young: dict[bytes, tuple[str, str, CustomerKey]] = {}
         self._old: dict[bytes, tuple[str, str, CustomerKey]] = {}
