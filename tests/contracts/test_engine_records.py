@@ -258,3 +258,13 @@ def test_jobs_without_a_loop_are_committed_together(store: Store, tenant: str) -
     assert engine.read_now(asking(ReadRecord(tenant, two.customer_id))) is None
     store.perform(stored(three))
     assert engine.read_now(asking(ReadRecord(tenant, three.customer_id))) == three
+
+
+def test_a_tag_is_found_for_its_own_merchant(store: Store, tenant: str) -> None:
+    """Asked for one merchant's, a record of another is not there; asked for any's, it is."""
+    number = tag(TagKind.CUSTOMER_NUMBER, "n")
+    held = record(tenant, merchant_no=2)
+    store.perform(stored(held, unique_tags=(number,)))
+    assert store.ask(ReadTagged(tenant, number)) == held
+    assert store.ask(ReadTagged(tenant, number, merchant_no=2)) == held
+    assert store.ask(ReadTagged(tenant, number, merchant_no=1)) is None

@@ -85,20 +85,22 @@ class Performer:
         try:
             request = next(use_case)  # checks the permission, before anything is read
         except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]  # the value of UseCase[T] is a T
+            result: T = stop.value
+            return result
         tenant = self._tenants.get(principal.tenant_id)
         if tenant is None:
             keys = yield ReadTenantKeys(principal.tenant_id)
             tenant = self._tenants[principal.tenant_id] = self._vault.tenant(principal.tenant_id, keys)
         run = Run(self._clock, self._dice, tenant, principal, deed)
         if deed.idempotency_key:
-            replayed = yield from run.replayed(self._answers_kept)
+            replayed: T | None = yield from run.replayed(self._answers_kept)
             if replayed is not None:
                 use_case.close()
-                return replayed  # type: ignore[no-any-return]  # the use case's T is then Customer
+                return replayed
         while True:
             answer = yield from ANSWERS[type(request)](run, request)
             try:
                 request = use_case.send(answer)
             except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]  # the value of UseCase[T] is a T
+                result = stop.value
+                return result

@@ -17,7 +17,6 @@ from customary.app.ports import (
     LeafRow,
     OutboxRow,
     ReadAnswer,
-    ReadMerchants,
     ReadPage,
     ReadRecord,
     ReadTagged,
@@ -42,7 +41,7 @@ from customary.app.requests import (
     Page,
     Put,
 )
-from customary.domain.access import Merchant, Principal
+from customary.domain.access import Principal
 from customary.domain.audit import Action, Leaf
 from customary.domain.customer import (
     NOTHING_GUARDED,
@@ -135,6 +134,7 @@ class Run:
         return self.tenant.opened(record, clear)
 
     def fetch(self, request: Fetch) -> Generator[Any, Any, Customer]:
+        """Answer with the customer of an id; NotFound if absent or foreign."""
         record = yield ReadRecord(self.principal.tenant_id, request.customer_id)
         customer = self.opened(record, request.clear)
         if customer is None:
@@ -142,33 +142,28 @@ class Run:
         return customer
 
     def find_by_number(self, request: FindByNumber) -> Generator[Any, Any, Customer | None]:
-        """Find by the number's tag with a merchant's: a foreign number is looked up as an unknown one is.
+        """Answer with the customer of a number.
 
-        So neither bytes nor time tell them apart (Trustly contract T19). A tenant asks for each merchant.
+        The engine is told whose it must be, so that a foreign record is neither read nor opened: time does
+        not tell it from an unknown one (Trustly contract T19).
         """
-        tenant_id = self.principal.tenant_id
-        merchant_nos = [self.principal.home_merchant_no]
-        if self.principal.merchant_no is None:
-            merchants: list[Merchant] = yield ReadMerchants(tenant_id)
-            merchant_nos += [m.merchant_no for m in merchants if m.merchant_no not in merchant_nos]
-        for merchant_no in merchant_nos:
-            tag = self.number_tag(merchant_no, request.customer_number)
-            customer = self.opened((yield ReadTagged(tenant_id, tag)), request.clear)
-            if customer is not None:
-                return customer
-        return None
+        tag = self.tenant.tag(TagKind.CUSTOMER_NUMBER, request.customer_number)
+        asked = ReadTagged(self.principal.tenant_id, tag, self.principal.merchant_no)
+        return self.opened((yield asked), request.clear)
 
     def find_by_external_id(self, request: FindByExternalID) -> Generator[Any, Any, Customer | None]:
+        """Answer with the customer of the merchant's own id, or None."""
         tag = self.external_id_tag(self.principal.home_merchant_no, request.external_id)
         return self.opened((yield ReadTagged(self.principal.tenant_id, tag)), request.clear)
 
     def list_page(self, request: ListPage) -> Generator[Any, Any, Page]:
+        """Answer with a page of customers, found by the tags of what is asked for."""
         tag = self.tenant.tag
         unique_tags = []
         if request.external_id is not None:
             unique_tags.append(self.external_id_tag(self.principal.home_merchant_no, request.external_id))
         if request.customer_number is not None:
-            unique_tags.append(self.number_tag(self.principal.home_merchant_no, request.customer_number))
+            unique_tags.append(tag(TagKind.CUSTOMER_NUMBER, request.customer_number))
         tags = []
         if request.email is not None:
             tags.append(tag(TagKind.EMAIL, request.email))
@@ -189,6 +184,7 @@ class Run:
     # ── writing ──
 
     def add(self, request: Add) -> Generator[Any, Any, Customer]:
+        """Store a new customer under fresh ids and a key of its own."""
         instant = self.clock.instant()
         for _ in range(_DRAWS_MAX):
             customer = Customer(
@@ -204,7 +200,7 @@ class Run:
                 guarded=request.guarded,
             )
             unique_tags, tags = self.tags_of(customer.merchant_no, request.particulars)
-            unique_tags += (self.number_tag(customer.merchant_no, customer.customer_number),)
+            unique_tags += (self.tenant.tag(TagKind.CUSTOMER_NUMBER, customer.customer_number),)
             record = self.tenant.sealed(customer, self.tenant.fresh_key(customer.customer_id))
             fields = known_fields(request.particulars, request.guarded)
             try:
@@ -223,6 +219,7 @@ class Run:
         raise Unavailable(detail="no free customer number in several draws")
 
     def put(self, request: Put) -> Generator[Any, Any, Customer]:
+        """Store the next version of a customer, and move the tags that changed."""
         current = request.current
         instant = max(self.clock.instant(), current.updated_at + _MILLISECOND)
         customer = msgspec.structs.replace(
@@ -255,12 +252,14 @@ class Run:
         return customer
 
     def keep(self, request: Keep) -> Generator[Any, Any, Customer]:
+        """Tell the trail of a change that changed nothing."""
         customer = request.current
         told = self.told(Action.CUSTOMER_UNCHANGED, customer, self.clock.instant(), (), None)
         yield Write(customer.tenant_id, **told)
         return customer
 
     def disclose(self, request: Disclose) -> Generator[Any, Any, None]:
+        """Tell the trail of guarded fields that are shown in clear."""
         instant = self.clock.instant()
         leaf = self.leaf(Action.CUSTOMER_REVEALED, request.customer, instant, request.fields, None)
         yield Write(self.principal.tenant_id, leaves=(leaf,))
@@ -295,6 +294,7 @@ class Run:
         fields: tuple[str, ...],
         record: SealedCustomer | None,
     ) -> LeafRow:
+        """Return the entry of the trail that tells of a deed, the sealed record pinned by its digest."""
         leaf = Leaf(
             at=instant_text(instant),
             tenant_id=customer.tenant_id,
@@ -320,10 +320,8 @@ class Run:
             tags += (self.tenant.tag(TagKind.ORG_ID, particulars.org_id),)
         return unique, tags
 
-    def number_tag(self, merchant_no: int, customer_number: str) -> Tag:
-        return self.tenant.tag(TagKind.CUSTOMER_NUMBER, str(merchant_no), customer_number)
-
     def external_id_tag(self, merchant_no: int, external_id: str) -> Tag:
+        """Return the tag of an external id, which is unique within one merchant."""
         return self.tenant.tag(TagKind.EXTERNAL_ID, str(merchant_no), external_id)
 
 

@@ -61,10 +61,11 @@ class ReadRecord(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReadTagged(msgspec.Struct, frozen=True, gc=False):
-    """The SealedCustomer that holds this unique tag, or None."""
+    """The SealedCustomer that holds this unique tag, if it is of ``merchant_no`` (None: of any), or None."""
 
     tenant_id: str
     tag: Tag
+    merchant_no: int | None = None
 
 
 class ReadVersion(msgspec.Struct, frozen=True, gc=False):

@@ -34,7 +34,7 @@ SELECT c.customer_id, c.customer_number, c.merchant_no, c.version, c.sealed, c.g
        c.updated_at, k.wrapped
 FROM unique_tags AS u CROSS JOIN customers AS c ON c.row_no = u.row_no
      LEFT JOIN customer_keys AS k ON k.row_no = c.row_no
-WHERE u.tenant_id = ? AND u.kind = ? AND u.tag = ?
+WHERE u.tenant_id = ?1 AND u.kind = ?2 AND u.tag = ?3 AND (?4 IS NULL OR c.merchant_no = ?4)
 """
 RECORD_BY_ROW = """
 SELECT c.customer_id, c.customer_number, c.merchant_no, c.version, c.sealed, c.guarded, c.created_at,
@@ -82,7 +82,8 @@ def read_record(connection: Connection, request: ReadRecord) -> SealedCustomer |
 def read_tagged(connection: Connection, request: ReadTagged) -> SealedCustomer | None:
     """Return the record that holds this unique tag."""
     tag = request.tag
-    row = connection.execute(RECORD_BY_TAG, (packed(request.tenant_id), tag.kind, tag.digest)).fetchone()
+    asked = (packed(request.tenant_id), tag.kind, tag.digest, request.merchant_no)
+    row = connection.execute(RECORD_BY_TAG, asked).fetchone()
     return None if row is None else record(request.tenant_id, row)
 
 

@@ -93,8 +93,9 @@ class Runner:
             request = next(generator)
         except StopIteration as stop:
             result: T = stop.value
-            return result
-        return self._driven(generator, request)  # type: ignore[no-any-return]  # of this job
+        else:
+            result = self._driven(generator, request)
+        return result
 
     def begun(self, job: Job[Any]) -> Begun | None:
         """Run a job up to its first ``Write``, which is not done; None if it does not come that far.
@@ -130,8 +131,9 @@ class Runner:
             request = begun.generator.send(answer)
         except StopIteration as stop:
             result: T = stop.value
-            return result
-        return self._driven(begun.generator, request)  # type: ignore[no-any-return]  # of this job
+        else:
+            result = self._driven(begun.generator, request)
+        return result
 
     def _driven(self, generator: Generator[Any, Any, Any], request: Any) -> Any:
         """Answer requests until the job is done; return its result."""
