@@ -1,4 +1,4 @@
-"""Customer numbers: unique across the merchants of a tenant, seen by their own (Trustly contract T17, T19)."""
+"""Customer numbers: unique across a tenant's merchants, seen by their own (Trustly contract T17, T19)."""
 
 import os
 from collections.abc import Iterator
