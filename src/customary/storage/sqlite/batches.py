@@ -247,11 +247,13 @@ class Batches:
             self._after_commit()
             self.under_way = False
             # First the next batch, so that it is on its way to the disk while those of this one are answered.
-            if self._waiting and not self._scheduled:
-                self._flush(loop)
-            else:
-                self._go_on(loop)
-            self._answer(outcomes)
+            try:
+                if self._waiting and not self._scheduled:
+                    self._flush(loop)
+                else:
+                    self._go_on(loop)
+            finally:  # what is committed is answered, whatever becomes of the next
+                self._answer(outcomes)
             return
         self.under_way = False
         self._roll_back()
