@@ -1,0 +1,39 @@
+"""The engine itself: who runs a job, and what may be relied on then."""
+
+from collections.abc import Callable, Generator
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+Job = Callable[[], Generator[Any, Any, T]]
+"""Makes a fresh generator of engine requests; called again when the work must be run again."""
+
+
+class Engine(Protocol):
+    """Stores sealed rows and tags; knows neither customers nor keys. Held by one contract suite."""
+
+    async def perform(self, job: Job[T]) -> T:
+        """Run a job that writes; return its result after the commit that holds it.
+
+        Raises what the job raises (nothing of it is stored then), Unavailable when the store cannot take
+        writes now, OutcomeUnknown when nobody can tell whether the commit holds.
+        """
+
+    async def read(self, job: Job[T]) -> T:
+        """Run a job that only reads a few rows, against what is committed."""
+
+    async def scan(self, job: Job[T]) -> T:
+        """Run a job that only reads and may read many rows, without holding up others."""
+
+    def perform_now(self, jobs: list[Job[T]]) -> list[T]:
+        """Run jobs that write in one commit, from a program without an event loop (the command line)."""
+
+    def read_now(self, job: Job[T]) -> T:
+        """Run a job that only reads, from a program without an event loop."""
+
+    def poll(self) -> None:
+        """Look at the store as it is now, other processes' commits included."""
+
+    def generation(self) -> int:
+        """Return a number that changes within a second of a change of tenants, merchants or credentials."""
