@@ -51,7 +51,7 @@ def test_imports_point_inward() -> None:
     [
         ("domain/ids.py", "import time"),
         ("app/customers.py", "import logging"),
-        ("app/ports.py", "from customary.app.performer import Performer"),
+        ("app/ports/keys.py", "from customary.app.performer import Performer"),
         ("trustly/wire.py", "from customary.trustist import wire"),
         ("storage/schema/sqlite.py", "import customary.storage.sqlite.engine"),
         ("http/body.py", "import apsw"),
