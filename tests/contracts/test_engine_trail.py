@@ -21,6 +21,7 @@ from customary.app.ports import (
     ReadAnswer,
     ReadBlocks,
     ReadLeaves,
+    ReadUnsealed,
     Sweep,
     Write,
     WriteBlocks,
@@ -79,6 +80,36 @@ def test_a_second_sealer_is_refused(store: Store, tenant: str) -> None:
     with pytest.raises(Conflict):
         store.perform(WriteBlocks((block(tenant, 2), block(tenant, 1))))
     assert store.ask(ReadBlocks(tenant)) == [block(tenant, 1)]
+
+
+def test_the_sealer_is_given_every_leaf_once(store: Store, tenant: str) -> None:
+    """What is unsealed comes in each tenant's order, a bounded number at a time, until all is in blocks."""
+    owners = (tenant, store.new_tenant())
+    sealed: dict[str, list[bytes]] = {owner: [] for owner in owners}
+
+    def seals(limit: int) -> int:
+        blocks: dict[str, BlockRow] = {}
+        rows = store.ask(ReadUnsealed(limit))
+        for row in rows:
+            first = blocks.get(row.tenant_id)
+            number = len(store.ask(ReadBlocks(row.tenant_id))) + 1
+            leaf_no_first = row.leaf_no if first is None else first.leaf_no_first
+            blocks[row.tenant_id] = structs.replace(
+                block(row.tenant_id, number), leaf_no_first=leaf_no_first, leaf_no_last=row.leaf_no
+            )
+            sealed[row.tenant_id].append(row.body)
+        store.perform(WriteBlocks(tuple(blocks.values())))
+        return len(rows)
+
+    for number in range(5):
+        for owner in owners:
+            store.perform(Write(owner, leaves=(leaf(owner, f"{number}a"), leaf(owner, f"{number}b"))))
+    assert seals(3) == 3
+    store.perform(Write(tenant, leaves=(leaf(tenant, "new"),)))
+    while seals(4):
+        pass
+    both = [b"tenant", *(f"{number}{letter}".encode() for number in range(5) for letter in "ab")]
+    assert sealed == {owners[0]: [*both, b"new"], owners[1]: both}
 
 
 def test_an_answer_is_found_while_it_is_young(store: Store, tenant: str) -> None:

@@ -68,7 +68,7 @@ def test_a_command_works_beside_the_server(
     before = server.generation()
     theirs = beside.new_tenant()
     assert server.generation() == before
-    server.poll()
+    store.run(server.poll())
     assert server.generation() != before
     second = record(theirs)
     command.perform_now([asking(stored(second))])

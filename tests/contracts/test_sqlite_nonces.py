@@ -38,36 +38,43 @@ def nonces(tmp_path: Path, clock: _Clock) -> Iterator[NonceStore]:
     opened.close()
 
 
+def _claimed(nonces: NonceStore, key_id: str, ts: int, nonce: str, expires_at: float) -> bool:
+    """Claim a nonce; the file answers at once, so the coroutine ends without waiting for anything."""
+    with pytest.raises(StopIteration) as ended:
+        nonces.claim("a tenant", key_id, ts, nonce, expires_at).send(None)
+    return bool(ended.value.value)
+
+
 def _files(folder: Path) -> list[Path]:
     return sorted((folder / "nonces").iterdir())
 
 
 def test_a_nonce_is_used_once(nonces: NonceStore) -> None:
     """The same key, second and nonce are refused; each of the three makes another claim."""
-    assert nonces.claim("key", NOW, "n", NOW + 60)
-    assert not nonces.claim("key", NOW, "n", NOW + 60)
-    assert nonces.claim("yek", NOW, "n", NOW + 60)
-    assert nonces.claim("key", NOW + 1, "n", NOW + 61)
-    assert nonces.claim("key", NOW, "m", NOW + 60)
-    assert nonces.claim("key 1", NOW, "n", NOW + 60)
-    assert nonces.claim("key", NOW, "1 n", NOW + 60)
-    assert nonces.claim("", NOW, "\udc80\0", NOW + 60)
+    assert _claimed(nonces, "key", NOW, "n", NOW + 60)
+    assert not _claimed(nonces, "key", NOW, "n", NOW + 60)
+    assert _claimed(nonces, "yek", NOW, "n", NOW + 60)
+    assert _claimed(nonces, "key", NOW + 1, "n", NOW + 61)
+    assert _claimed(nonces, "key", NOW, "m", NOW + 60)
+    assert _claimed(nonces, "key 1", NOW, "n", NOW + 60)
+    assert _claimed(nonces, "key", NOW, "1 n", NOW + 60)
+    assert _claimed(nonces, "", NOW, "\udc80\0", NOW + 60)
 
 
 def test_another_expiry_is_no_way_around(nonces: NonceStore) -> None:
     """A claim is known whatever expiry it is presented with."""
-    assert nonces.claim("key", NOW, "n", NOW + 60)
+    assert _claimed(nonces, "key", NOW, "n", NOW + 60)
     for seconds in (0, 30, 61, 3600):
-        assert not nonces.claim("key", NOW, "n", NOW + seconds)
+        assert not _claimed(nonces, "key", NOW, "n", NOW + seconds)
 
 
 def test_claims_survive_the_process(tmp_path: Path, clock: _Clock, nonces: NonceStore) -> None:
     """A store opened on the folder of one that was never closed knows all its claims."""
     names = [str(number) for number in range(500)]
-    assert all(nonces.claim("key", NOW, name, NOW + number % 120) for number, name in enumerate(names))
+    assert all(_claimed(nonces, "key", NOW, name, NOW + number % 120) for number, name in enumerate(names))
     reopened = NonceStore(tmp_path, clock=clock)
-    assert not any(reopened.claim("key", NOW, name, NOW + 60) for name in names)
-    assert reopened.claim("key", NOW, "fresh", NOW + 60)
+    assert not any(_claimed(reopened, "key", NOW, name, NOW + 60) for name in names)
+    assert _claimed(reopened, "key", NOW, "fresh", NOW + 60)
     reopened.close()
 
 
@@ -75,18 +82,18 @@ def test_claims_survive_the_process(tmp_path: Path, clock: _Clock, nonces: Nonce
 def test_a_torn_record_harms_no_other(tmp_path: Path, clock: _Clock, torn: int) -> None:
     """Half a record at the end is forgotten; those before it and those claimed after it are kept."""
     first = NonceStore(tmp_path, clock=clock)
-    assert first.claim("key", NOW, "before", NOW + 60)
+    assert _claimed(first, "key", NOW, "before", NOW + 60)
     first.close()
     (file,) = _files(tmp_path)
     with file.open("ab") as appended:
         appended.write(bytes(torn))
     second = NonceStore(tmp_path, clock=clock)
-    assert not second.claim("key", NOW, "before", NOW + 60)
-    assert second.claim("key", NOW, "after", NOW + 60)
+    assert not _claimed(second, "key", NOW, "before", NOW + 60)
+    assert _claimed(second, "key", NOW, "after", NOW + 60)
     second.close()
     third = NonceStore(tmp_path, clock=clock)
-    assert not third.claim("key", NOW, "before", NOW + 60)
-    assert not third.claim("key", NOW, "after", NOW + 60)
+    assert not _claimed(third, "key", NOW, "before", NOW + 60)
+    assert not _claimed(third, "key", NOW, "after", NOW + 60)
     third.close()
 
 
@@ -94,10 +101,10 @@ def test_expired_claims_are_forgotten(tmp_path: Path, clock: _Clock, nonces: Non
     """Files of expired claims are deleted, by a running store and at start; live ones stay."""
     for step in range(20):
         clock.now = NOW + step * SLICE_SECONDS
-        assert nonces.claim("key", int(clock.now), "n", clock.now + 60)
+        assert _claimed(nonces, "key", int(clock.now), "n", clock.now + 60)
         nonces.forget_expired()
         assert len(_files(tmp_path)) <= 4
-    assert not nonces.claim("key", int(clock.now), "n", clock.now + 60)
+    assert not _claimed(nonces, "key", int(clock.now), "n", clock.now + 60)
     clock.now += 60 + SLICE_SECONDS
     reopened = NonceStore(tmp_path, clock=clock)
     assert _files(tmp_path) == []
@@ -109,7 +116,7 @@ def test_a_claim_that_cannot_be_written_is_refused(
     tmp_path: Path, clock: _Clock, nonces: NonceStore, monkeypatch: pytest.MonkeyPatch, written: int | None
 ) -> None:
     """On a full disk nobody is let in; when there is space, the same request is a first use."""
-    assert nonces.claim("key", NOW, "before", NOW + 60)
+    assert _claimed(nonces, "key", NOW, "before", NOW + 60)
     write = os.write
 
     def full(file: int, content: bytes) -> int:
@@ -121,17 +128,17 @@ def test_a_claim_that_cannot_be_written_is_refused(
         patched.setattr(os, "write", full)
         for _ in range(2):
             with pytest.raises(Unavailable):
-                nonces.claim("key", NOW, "n", NOW + 60)
-    assert nonces.claim("key", NOW, "n", NOW + 60)
+                _claimed(nonces, "key", NOW, "n", NOW + 60)
+    assert _claimed(nonces, "key", NOW, "n", NOW + 60)
     reopened = NonceStore(tmp_path, clock=clock)
-    assert not reopened.claim("key", NOW, "before", NOW + 60)
-    assert not reopened.claim("key", NOW, "n", NOW + 60)
+    assert not _claimed(reopened, "key", NOW, "before", NOW + 60)
+    assert not _claimed(reopened, "key", NOW, "n", NOW + 60)
     reopened.close()
 
 
 def test_the_file_tells_nothing(tmp_path: Path, nonces: NonceStore) -> None:
     """Neither key id nor nonce is in the file, which only its owner may read."""
-    assert nonces.claim("AKEYIDTHATSHOWS", NOW, "ANONCETHATSHOWS", NOW + 60)
+    assert _claimed(nonces, "AKEYIDTHATSHOWS", NOW, "ANONCETHATSHOWS", NOW + 60)
     (file,) = _files(tmp_path)
     assert file.stat().st_mode & 0o777 == 0o600
     assert len(file.read_bytes()) == RECORD_BYTES
@@ -154,7 +161,7 @@ def test_the_journal_is_flushed_while_nonces_are_claimed(tmp_path: Path) -> None
     flushing = threading.Thread(target=flush)
     flushing.start()
     for slice_no in range(600):
-        assert nonces.claim("key", slice_no, "n", slice_no * 30.0)
+        assert _claimed(nonces, "key", slice_no, "n", slice_no * 30.0)
     done.set()
     flushing.join()
     nonces.close()

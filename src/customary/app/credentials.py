@@ -238,8 +238,10 @@ class Registry:
         self._forget_if_changed()
         known = self._known.get(key_id)
         if known is None:
+            generation = self._generation
             known = await self._engine.read(lambda: find_key(self._vault, key_id))
-            if known is not None:
+            # What was read before a change that is known by now must not be remembered as if read after it.
+            if known is not None and generation == self._generation:
                 if len(self._known) >= self._KNOWN_MAX:
                     self._known.clear()
                 self._known[key_id] = known
@@ -250,13 +252,13 @@ class Registry:
         """Return the number that changes when tenants, merchants or credentials do."""
         return self._engine.generation()
 
-    def refreshed(self) -> bool:
+    async def refreshed(self) -> bool:
         """Look at the store as it is now; return whether what is remembered was out of date.
 
         To be asked before a credential is refused: another process may just have made or rotated it.
         """
         generation = self._engine.generation()
-        self._engine.poll()
+        await self._engine.poll()
         return self._engine.generation() != generation
 
     async def merchant(self, principal: Principal) -> Merchant | None:
@@ -264,8 +266,11 @@ class Registry:
         self._forget_if_changed()
         merchants = self._merchants.get(principal.tenant_id)
         if merchants is None or principal.home_merchant_no not in merchants:
+            generation = self._generation
             found = await self._engine.read(lambda: list_merchants(principal.tenant_id))
-            merchants = self._merchants[principal.tenant_id] = {m.merchant_no: m for m in found}
+            merchants = {m.merchant_no: m for m in found}
+            if generation == self._generation:
+                self._merchants[principal.tenant_id] = merchants
         return merchants.get(principal.home_merchant_no)
 
     async def tenant(self, principal: Principal) -> Tenant:
@@ -273,8 +278,10 @@ class Registry:
         self._forget_if_changed()
         tenant = self._tenants.get(principal.tenant_id)
         if tenant is None:
+            generation = self._generation
             tenant = await self._engine.read(lambda: _tenant(principal.tenant_id))
-            self._tenants[principal.tenant_id] = tenant
+            if generation == self._generation:
+                self._tenants[principal.tenant_id] = tenant
         return tenant
 
     def used(self, principal: Principal, instant: datetime) -> None:

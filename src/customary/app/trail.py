@@ -12,7 +12,16 @@ from typing import Any
 
 import msgspec
 
-from customary.app.ports import BlockRow, Dice, LeafRow, ReadBlocks, ReadLeaves, Vault, WriteBlocks
+from customary.app.ports import (
+    BlockRow,
+    Dice,
+    LeafRow,
+    ReadBlocks,
+    ReadLeaves,
+    ReadUnsealed,
+    Vault,
+    WriteBlocks,
+)
 from customary.domain.audit import Leaf
 
 LEAVES_A_BLOCK_MAX = 500
@@ -46,8 +55,7 @@ def seal(vault: Vault, dice: Dice) -> Generator[Any, Any, int]:
     """Seal the next leaves into a block a tenant, a bounded number; return how many."""
     heads: list[BlockRow] = yield ReadBlocks()
     head_of = {head.tenant_id: head for head in heads}
-    sealed_to = max((head.leaf_no_last for head in heads), default=0)
-    leaves: list[LeafRow] = yield ReadLeaves(after=sealed_to, limit=LEAVES_A_BLOCK_MAX)
+    leaves: list[LeafRow] = yield ReadUnsealed(LEAVES_A_BLOCK_MAX)
     if not leaves:
         return 0
     by_tenant: dict[str, list[LeafRow]] = {}

@@ -98,7 +98,7 @@ class Housekeeping:
         """Look for what other processes changed, and waits for nothing: a revocation holds in a second."""
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            self._house.engine.poll()
+            await self._house.engine.poll()
             log.flush()
 
     async def _keep(self) -> None:

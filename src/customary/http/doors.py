@@ -23,8 +23,11 @@ from customary.http.shell import body_of
 class Nonces(Protocol):
     """Remembers which nonces were used, across restarts."""
 
-    def claim(self, key_id: str, ts: int, nonce: str, expires_at: float) -> bool:
-        """Return whether this is the first use; it is remembered until ``expires_at`` (epoch seconds)."""
+    async def claim(self, tenant_id: str, key_id: str, ts: int, nonce: str, expires_at: float) -> bool:
+        """Return whether this is the first use; it is remembered until ``expires_at`` (epoch seconds).
+
+        Raises Unavailable, and claims nothing, when it cannot be remembered.
+        """
 
 
 class Quota:
@@ -67,15 +70,17 @@ class BasicDoor:
         """Return the principal; one answer for an unknown id and a wrong key, in bytes and in work."""
         now = self._dice.now()
         presented_as = exchange.headers.get(b"authorization", b"")
-        known = self._passed.find(presented_as, self._registry.generation, now)
+        generation = self._registry.generation
+        known = self._passed.find(presented_as, generation, now)
         if known is None:
             try:
                 known, lapses_at = await self._verified(exchange, now)
             except Unauthenticated:
-                if not self._registry.refreshed():
+                if not await self._registry.refreshed():
                     raise
                 known, lapses_at = await self._verified(exchange, now)
-            self._passed.keep(presented_as, known, lapses_at)
+            if generation == self._registry.generation:  # else it may have been read before the change
+                self._passed.keep(presented_as, known, lapses_at)
         self._quota.spend(known.credential.key_id, now.timestamp())
         self._registry.used(known.principal, now)
         return known.principal
@@ -162,7 +167,7 @@ class SignedDoor:
         try:
             known = await self._known(exchange)
         except Unauthenticated:
-            if not self._registry.refreshed():
+            if not await self._registry.refreshed():
                 raise
             known = await self._known(exchange)
         now = self._dice.now()
@@ -189,7 +194,10 @@ class SignedDoor:
         known, secrets, now = await self._secrets(header.id)
         secret = hawk.verified(header, secrets, request, now)
         expires_at = header.ts + hawk.CLOCK_SKEW_SECONDS_MAX + 1
-        if known is None or not self._nonces.claim(header.id, header.ts, header.nonce, expires_at):
+        if known is None:
+            raise Unauthenticated(detail="hawk: no live key of this id")
+        tenant_id = known.credential.tenant_id
+        if not await self._nonces.claim(tenant_id, header.id, header.ts, header.nonce, expires_at):
             raise Unauthenticated(detail="hawk: the nonce was used before")
         exchange.sign = partial(hawk.server_authorization, secret, header, request)
         return known

@@ -39,6 +39,7 @@ from customary.app.ports.trail import (
     LeafRow,
     ReadBlocks,
     ReadLeaves,
+    ReadUnsealed,
     WriteBlocks,
 )
 
@@ -61,6 +62,7 @@ __all__ = [
     "ReadTagged",
     "ReadTenantKeys",
     "ReadTenants",
+    "ReadUnsealed",
     "ReadVersion",
     "SealedCustomer",
     "SecretRow",

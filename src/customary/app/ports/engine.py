@@ -32,7 +32,7 @@ class Engine(Protocol):
     def read_now(self, job: Job[T]) -> T:
         """Run a job that only reads, from a program without an event loop."""
 
-    def poll(self) -> None:
+    async def poll(self) -> None:
         """Look at the store as it is now, other processes' commits included."""
 
     def generation(self) -> int:

@@ -22,6 +22,15 @@ class ReadLeaves(msgspec.Struct, frozen=True, gc=False):
     tenant_id: str | None = None
 
 
+class ReadUnsealed(msgspec.Struct, frozen=True, gc=False):
+    """``list[LeafRow]`` that come after their tenant's last block, of all tenants, each tenant's in order.
+
+    Numbers are those of one tenant's trail: only within it does a later number mean a later commit.
+    """
+
+    limit: int
+
+
 class BlockRow(msgspec.Struct, frozen=True, gc=False):
     """A stretch of a tenant's trail: the digests of its leaves, chained and signed (``app.trail``)."""
 

@@ -83,7 +83,7 @@ class SQLiteEngine:
             self._failures,
             begun=self._begun,
             before_commit=self._let_wal_restart,
-            after_commit=self.poll,
+            after_commit=self._look,
             restart_due=self._restart_due,
             restart_wal=self._checkpointer.restart if self._checkpointer else _leave_wal,
         )
@@ -126,15 +126,11 @@ class SQLiteEngine:
         """Return the number of the last known change of tenants, merchants or credentials (see ``poll``)."""
         return self._generation
 
-    # ── Beside the port ─────────────────────────────────────────────────────────────────────────────────
-
-    def poll(self) -> None:
+    async def poll(self) -> None:
         """Look at the store as it is now, and whether another process has changed the registry."""
-        self._release_snapshot()
-        try:
-            self._generation = generation_of(self._reading)
-        except apsw.Error as failure:
-            self._failures.translated(failure, self._reading)
+        self._look()
+
+    # ── Beside the port ─────────────────────────────────────────────────────────────────────────────────
 
     def meta(self, name: str) -> bytes | None:
         """Return what was stored under that name, or None."""
@@ -175,6 +171,13 @@ class SQLiteEngine:
             with suppress(*FAILURES):
                 connection.close()
         self._unlock()
+
+    def _look(self) -> None:
+        self._release_snapshot()
+        try:
+            self._generation = generation_of(self._reading)
+        except apsw.Error as failure:
+            self._failures.translated(failure, self._reading)
 
     def _begun(self, job: Job[Any]) -> Begun | None:
         self._hold_snapshot()

@@ -77,10 +77,11 @@ class NonceStore:
                 self._slices[int(number)] = _Slice(path)
         self.forget_expired()
 
-    def claim(self, key_id: str, ts: int, nonce: str, expires_at: float) -> bool:
+    async def claim(self, tenant_id: str, key_id: str, ts: int, nonce: str, expires_at: float) -> bool:
         """Return True for the first use of that nonce by that key at that second, False for any other.
 
-        ``expires_at``, in seconds since 1970, is when the request is too old to be let in anyhow. Raises
+        A key id is one tenant's only, so ``tenant_id`` adds nothing here. ``expires_at``, in seconds since
+        1970, is when the request is too old to be let in anyhow. Raises
         Unavailable, and claims nothing, when the claim cannot be written down.
         """
         key = key_id.encode("utf-8", "surrogatepass")

@@ -17,6 +17,7 @@ from customary.app.ports import (
     ReadPage,
     ReadRecord,
     ReadTagged,
+    ReadUnsealed,
     ReadVersion,
     SealedCustomer,
     StoredAnswer,
@@ -60,6 +61,12 @@ LEAVES = "SELECT tenant_id, at, body, leaf_no FROM leaves WHERE leaf_no > ? ORDE
 # No index by tenant: it would cost every write, and this is asked for by a person or a verification.
 LEAVES_OF_TENANT = """
 SELECT tenant_id, at, body, leaf_no FROM leaves WHERE leaf_no > ? AND tenant_id = ? ORDER BY leaf_no LIMIT ?
+"""
+# Here one row of numbers serves all tenants, so what was sealed last of any tenant was sealed last of all.
+SEALED_TO = """
+SELECT max(b.leaf_no_last)
+FROM tenants AS t CROSS JOIN blocks AS b ON b.tenant_id = t.tenant_id
+WHERE b.block_no = (SELECT max(block_no) FROM blocks WHERE tenant_id = t.tenant_id)
 """
 BLOCKS_OF_TENANT = """
 SELECT tenant_id, block_no, leaf_no_first, leaf_no_last, at, digests, link, signature FROM blocks
@@ -210,6 +217,12 @@ def read_leaves(connection: Connection, request: ReadLeaves) -> list[LeafRow]:
         asked = (request.after, packed(request.tenant_id), request.limit)
         rows = connection.execute(LEAVES_OF_TENANT, asked)
     return [LeafRow(unpacked(tenant), instant_at(at), body, leaf_no) for tenant, at, body, leaf_no in rows]
+
+
+def read_unsealed(connection: Connection, request: ReadUnsealed) -> list[LeafRow]:
+    """Return the leaves after the last that is in a block, in order."""
+    sealed_to = connection.execute(SEALED_TO).get or 0
+    return read_leaves(connection, ReadLeaves(after=sealed_to, limit=request.limit))
 
 
 def read_blocks(connection: Connection, request: ReadBlocks) -> list[BlockRow]:
