@@ -103,13 +103,18 @@ def test_every_version_is_kept(store: Store, tenant: str) -> None:
     assert store.ask(ReadVersion(tenant, customer_id, 5)) is None
 
 
-def test_a_new_wrapping_of_the_key_is_stored(store: Store, tenant: str) -> None:
-    """A customer key that was wrapped anew replaces the old wrapping, for all versions."""
+def test_a_version_under_another_key_is_outdated(store: Store, tenant: str) -> None:
+    """What was sealed under another key than the customer's is not stored, nor anything beside it."""
     first = record(tenant)
-    second = next_version(first, wrapped_key=b"wrapped anew")
-    store.perform(stored(first), replaced(first, second))
-    assert store.ask(ReadRecord(tenant, first.customer_id)) == second
-    assert store.ask(ReadVersion(tenant, first.customer_id, 1)).wrapped_key == b"wrapped anew"
+    second = next_version(first, wrapped_key=b"another key")
+    store.perform(stored(first))
+    with pytest.raises(Outdated):
+        store.perform(
+            replaced(first, second, unique_tags=(external("late"),), leaves=(leaf(tenant, "late"),))
+        )
+    assert store.ask(ReadRecord(tenant, first.customer_id)) == first
+    assert store.ask(ReadTagged(tenant, external("late"))) is None
+    assert [row.body for row in store.ask(ReadLeaves(tenant_id=tenant))] == [b"tenant"]
 
 
 @pytest.mark.parametrize("replaces", [0, 1, 3, None])

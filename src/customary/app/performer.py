@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from customary.app.performing import ANSWERS, Clock, Run
-from customary.app.ports import Dice, Engine, Job, ReadTenantKeys, TenantVault, Vault
+from customary.app.ports import Dice, Engine, Job, ReadGeneration, ReadTenantKeys, TenantVault, Vault
 from customary.app.requests import Deed, UseCase
 from customary.domain.access import Principal
 from customary.domain.errors import Unavailable
@@ -34,7 +34,7 @@ class Performer:
         self._dice = dice
         self._answers_kept = answers_kept
         self._clock = Clock(dice)
-        self._tenants: dict[str, TenantVault] = {}
+        self._tenants: tuple[int, dict[str, TenantVault]] = -1, {}
         self._scans: dict[str, int] = {}
 
     async def perform(
@@ -57,7 +57,7 @@ class Performer:
             raise Unavailable(detail="too many lists of one tenant are waiting")
         self._scans[principal.tenant_id] = waiting + 1
         try:
-            return await self._engine.scan(self._job(principal, use_case, None))
+            return await self._engine.scan(lambda: self._performed(principal, use_case(), Deed(), scan=True))
         finally:
             self._scans[principal.tenant_id] -= 1
             if not self._scans[principal.tenant_id]:
@@ -80,17 +80,25 @@ class Performer:
     def _job(self, principal: Principal, use_case: Callable[[], UseCase[T]], deed: Deed | None) -> Job[T]:
         return lambda: self._performed(principal, use_case(), deed or Deed())
 
-    def _performed(self, principal: Principal, use_case: UseCase[T], deed: Deed) -> Generator[Any, Any, T]:
+    def _performed(
+        self, principal: Principal, use_case: UseCase[T], deed: Deed, *, scan: bool = False
+    ) -> Generator[Any, Any, T]:
         """Drive one use case: answer each of its requests by requests to the engine."""
         try:
             request = next(use_case)  # checks the permission, before anything is read
         except StopIteration as stop:
             result: T = stop.value
             return result
-        tenant = self._tenants.get(principal.tenant_id)
+        generation, tenants = self._tenants
+        if generation != self._engine.generation():
+            # A new table, not an emptied one: another thread may still be filling the old one.
+            generation, tenants = self._tenants = self._engine.generation(), {}
+        if scan and (yield ReadGeneration()) != generation:
+            tenants = {}  # its state of the store is a later one, with keys of its own
+        tenant = tenants.get(principal.tenant_id)
         if tenant is None:
             keys = yield ReadTenantKeys(principal.tenant_id)
-            tenant = self._tenants[principal.tenant_id] = self._vault.tenant(principal.tenant_id, keys)
+            tenant = tenants[principal.tenant_id] = self._vault.tenant(principal.tenant_id, keys)
         run = Run(self._clock, self._dice, tenant, principal, deed)
         if deed.idempotency_key:
             replayed: T | None = yield from run.replayed(self._answers_kept)

@@ -30,10 +30,16 @@ class Engine(Protocol):
         """Run jobs that write in one commit, from a program without an event loop (the command line)."""
 
     def read_now(self, job: Job[T]) -> T:
-        """Run a job that only reads, from a program without an event loop."""
+        """Run a job that only reads, in one state of the store, from a program without an event loop."""
 
     async def poll(self) -> None:
         """Look at the store as it is now, other processes' commits included."""
 
     def generation(self) -> int:
-        """Return a number that changes within a second of a change of tenants, merchants or credentials."""
+        """Return a number that changes within a second of a change of the registry, here or elsewhere.
+
+        The registry is tenants and their keys, merchants and credentials. While a job runs this is the number
+        of the very state that the job reads and, if it writes, writes to: whoever has remembered keys with
+        this number may seal under them and look for tags with them. Only a scan may read a later state: it
+        asks for the number (``ReadGeneration``).
+        """

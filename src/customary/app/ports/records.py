@@ -115,8 +115,8 @@ class Write(msgspec.Struct, frozen=True, gc=False):
     """Everything that one use case stores: all of it is committed, or none.
 
     ``replaces`` is the version that ``record`` supersedes, or None for a new record. The superseded version
-    is kept. Answered with None; raises Outdated when the stored version is another, TagTaken when a unique
-    tag is held by another customer.
+    is kept. Answered with None; raises Outdated when the stored version is another or the customer's key is
+    no longer ``record.wrapped_key``, TagTaken when a unique tag is held by another customer.
     """
 
     tenant_id: str

@@ -49,6 +49,10 @@ class ReadTenantKeys(msgspec.Struct, frozen=True, gc=False):
     tenant_id: str
 
 
+class ReadGeneration(msgspec.Struct, frozen=True, gc=False):
+    """The number that every change of tenants, their keys, merchants and credentials makes another."""
+
+
 class ReadCredentials(msgspec.Struct, frozen=True, gc=False):
     """``list[CredentialRow]``: all, of a tenant, or the one of that key id."""
 

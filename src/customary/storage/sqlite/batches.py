@@ -56,6 +56,7 @@ class Batches:
         failures: Failures,
         *,
         begun: Callable[[Job[Any]], Begun | None],
+        locked: Callable[[], None],
         before_commit: Callable[[], None],
         after_commit: Callable[[], None],
         restart_wal: Callable[[Connection], None],
@@ -63,11 +64,13 @@ class Batches:
     ) -> None:
         """Run ``before_commit`` and ``after_commit`` on the loop, the latter before waiters are answered.
 
-        ``restart_wal`` runs on the thread.
+        ``locked`` runs when a transaction has the write lock, before its first job; ``restart_wal`` runs on
+        the thread.
         """
         self._connection = connection
         self._failures = failures
         self._begun = begun
+        self._locked = locked
         self._before_commit = before_commit
         self._after_commit = after_commit
         self._restart_wal = restart_wal
@@ -90,11 +93,16 @@ class Batches:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         # The loop has nothing better to do while a commit is under way than to begin what comes after it.
-        self._waiting.append((job, future, self._begun(job) if self.under_way else None))
+        begun = self._begun(job) if self.under_way else None  # before the queue is looked up: it may renew it
+        self._waiting.append((job, future, begun))
         if not (self.under_way or self._scheduled):
             self._scheduled = True
             loop.call_soon(self._flush, loop)
         return future
+
+    def forget_begun(self) -> None:
+        """Have every waiting job run from its start: what it was begun on no longer holds."""
+        self._waiting = deque((job, future, None) for job, future, _ in self._waiting)
 
     async def drained(self) -> None:
         """Return when no job waits and no commit is under way."""
@@ -126,6 +134,7 @@ class Batches:
         committing = False
         try:
             connection.execute("BEGIN IMMEDIATE")
+            self._locked()
             result = deed()
             committing = True
             connection.execute("COMMIT")
@@ -152,6 +161,7 @@ class Batches:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             self._busy_since = None
+            self._locked()
             outcomes, wrote = self._run_together(batch)
             if not wrote:
                 self._connection.execute("ROLLBACK")

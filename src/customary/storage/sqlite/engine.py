@@ -82,6 +82,7 @@ class SQLiteEngine:
             self._writing,
             self._failures,
             begun=self._begun,
+            locked=self._look_under_lock,
             before_commit=self._let_wal_restart,
             after_commit=self._look,
             restart_due=self._restart_due,
@@ -104,8 +105,13 @@ class SQLiteEngine:
         To begin and end a transaction over two files costs three times what a point read does. So one is held
         over many reads: until the next commit of this process, or until ``poll`` looks for other processes'.
         """
-        self._hold_snapshot()
-        return self.read_now(job)
+        if self._restart_due() and not self._snapshot_held:
+            return self.read_now(job)
+        try:
+            self._hold_snapshot()
+            return self._reader.run(job)
+        except apsw.Error as failure:
+            raise self._failures.translated(failure, self._reading) from failure
 
     async def scan(self, job: Job[T]) -> T:
         """Run a job that may read many rows, on the scanning thread, in one state of the store."""
@@ -116,14 +122,23 @@ class SQLiteEngine:
         return self._batches.run_now(jobs)
 
     def read_now(self, job: Job[T]) -> T:
-        """Run a job that only reads."""
+        """Run a job that only reads, in one state of the store."""
+        held = self._snapshot_held
         try:
+            if not held:
+                self._begin_snapshot()
             return self._reader.run(job)
         except apsw.Error as failure:
             raise self._failures.translated(failure, self._reading) from failure
+        finally:
+            if not held:
+                self._release_snapshot()
 
     def generation(self) -> int:
-        """Return the number of the last known change of tenants, merchants or credentials (see ``poll``)."""
+        """Return the number of the last known change of the registry (see ``poll``).
+
+        While a job runs it is that of the state which the job reads; only a scan may be ahead of it.
+        """
         return self._generation
 
     async def poll(self) -> None:
@@ -175,18 +190,38 @@ class SQLiteEngine:
     def _look(self) -> None:
         self._release_snapshot()
         try:
-            self._generation = generation_of(self._reading)
+            self._note(generation_of(self._reading))
         except apsw.Error as failure:
             self._failures.translated(failure, self._reading)
 
     def _begun(self, job: Job[Any]) -> Begun | None:
         self._hold_snapshot()
-        return self._reader.begun(job)
+        return self._reader.begun(job) if self._snapshot_held else None
 
     def _hold_snapshot(self) -> None:
         if not self._snapshot_held and not self._restart_due():
-            self._reading.execute("BEGIN")
-            self._snapshot_held = True
+            self._begin_snapshot()
+
+    def _begin_snapshot(self) -> None:
+        """Fix the state that is read, and the generation that belongs to it."""
+        self._reading.execute("BEGIN")
+        self._snapshot_held = True
+        self._note(generation_of(self._reading))
+
+    def _look_under_lock(self) -> None:
+        """Before the first job of a writing transaction: no other process can change the registry now.
+
+        So nobody ever seals under a key, or tags with one, that another process has retired.
+        """
+        number = generation_of(self._writing)
+        if number != self._generation:
+            self._release_snapshot()
+            self._note(number)
+
+    def _note(self, generation: int) -> None:
+        if generation != self._generation:
+            self._generation = generation
+            self._batches.forget_begun()
 
     def _release_snapshot(self) -> None:
         if self._snapshot_held:

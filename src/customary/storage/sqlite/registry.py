@@ -14,6 +14,7 @@ from customary.app.ports import (
     LeafRow,
     MarkUsed,
     ReadCredentials,
+    ReadGeneration,
     ReadMerchants,
     ReadTenantKeys,
     ReadTenants,
@@ -222,6 +223,11 @@ def mark_used(connection: Connection, request: MarkUsed) -> None:
 def generation_of(connection: Connection) -> int:
     """Return the number that every change of the registry bumps."""
     return connection.execute(GENERATION).get or 0
+
+
+def read_generation(connection: Connection, _: ReadGeneration) -> int:
+    """Return the number of the state that this connection reads."""
+    return generation_of(connection)
 
 
 def _known(connection: Connection, tenant_id: str) -> bytes:

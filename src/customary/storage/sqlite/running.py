@@ -15,6 +15,7 @@ from customary.app.ports import (
     ReadAnswer,
     ReadBlocks,
     ReadCredentials,
+    ReadGeneration,
     ReadLeaves,
     ReadMerchants,
     ReadPage,
@@ -51,6 +52,7 @@ READS: Mapping[type, Answering] = {
     ReadMerchants: registry.read_merchants,
     ReadTenantKeys: registry.read_tenant_keys,
     ReadCredentials: registry.read_credentials,
+    ReadGeneration: registry.read_generation,
 }
 WRITES: Mapping[type, Answering] = {
     Write: writes.write,

@@ -14,7 +14,7 @@ from customary.storage.sqlite.rows import microseconds, owner
 # a key that was left behind by an interrupted commit keeps its number and is never replaced.
 ADD_KEY = "INSERT INTO customer_keys (wrapped) VALUES (?)"
 DROP_KEY = "DELETE FROM customer_keys WHERE row_no = ?"
-REPLACE_KEY = "UPDATE customer_keys SET wrapped = ?1 WHERE row_no = ?2 AND wrapped <> ?1"
+KEY = "SELECT wrapped FROM customer_keys WHERE row_no = ?"
 ADD_CUSTOMER = """
 INSERT INTO customers (row_no, tenant_id, customer_id, customer_number, merchant_no, version, created_at,
                        updated_at, sealed, guarded)
@@ -120,6 +120,9 @@ def _replaced(connection: Connection, tenant: bytes, record: SealedCustomer, req
     if current is None or current[1] != request.replaces:
         raise Outdated(detail="another version is stored")
     row_no: int = current[0]
+    # What was sealed under a key that was wrapped or drawn anew since, or destroyed, must not be stored.
+    if execute(KEY, (row_no,)).get != record.wrapped_key:
+        raise Outdated(detail="another key is stored")
     _add_unique_tags(connection, tenant, row_no, request.unique_tags)
     for tag in request.unique_tags_dropped:
         if tag not in request.unique_tags:
@@ -138,7 +141,6 @@ def _replaced(connection: Connection, tenant: bytes, record: SealedCustomer, req
         tenant,
     )
     execute(REPLACE_CUSTOMER, row)
-    execute(REPLACE_KEY, (record.wrapped_key, row_no))
     return row_no
 
 
