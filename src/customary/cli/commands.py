@@ -13,6 +13,7 @@ from customary import __version__
 from customary.cli import refusals
 from customary.cli.completion import completion, install_completion
 from customary.cli.doctor import doctor
+from customary.cli.safekeeping import backup, restore
 from customary.cli.serving import serve
 from customary.cli.signing import curl
 from customary.domain.errors import CustomaryError
@@ -32,7 +33,19 @@ app = App(
 
 # Groups load use cases and wires, so they are imported when one of their commands is called; their own help
 # is repeated here. Single commands import what they need themselves, and are as light as their options.
-_PLACES = ("serve", "tenant", "merchant", "key", "customers", "audit", "doctor", "curl", "completion")
+_PLACES = (
+    "serve",
+    "tenant",
+    "merchant",
+    "key",
+    "customers",
+    "audit",
+    "backup",
+    "restore",
+    "doctor",
+    "curl",
+    "completion",
+)
 _GROUPS = {
     "tenant": ("registry", "Make and list tenants: whose customers are kept apart."),
     "merchant": ("registry", "Make and list merchants: the businesses of a tenant."),
@@ -43,7 +56,7 @@ _GROUPS = {
 for _name, (_module, _help) in _GROUPS.items():
     _place = _PLACES.index(_name)
     app.command(f"customary.cli.{_module}:{_name}", name=_name, help=_help, sort_key=_place)
-for _command in (serve, doctor, curl, completion):
+for _command in (serve, backup, restore, doctor, curl, completion):
     app.command(_command, sort_key=_PLACES.index(_command.__name__))
 app.command(install_completion, name="--install-completion", sort_key=len(_PLACES))
 

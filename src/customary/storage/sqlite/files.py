@@ -37,7 +37,9 @@ WAL_PAGES_OF_COMMANDS: Final = 4000
 SETUP_SECONDS_MAX: Final = 10.0
 _CACHE_KIB: Final = {"writing": 24_576, "reading": 12_288, "scanning": 2_048}
 
-_PAIR: Final = "pair"
+PAIR: Final = "pair"
+"""Under this name both databases hold the same random bytes, so that a pair is known."""
+
 _LAST_CUSTOMER: Final = "SELECT max(row_no) FROM customers"
 _LAST_KEY: Final = "SELECT max(row_no) FROM customer_keys"
 
@@ -117,15 +119,15 @@ def _check_pair(connection: Connection) -> None:
     """Refuse two databases that are not of one store, or keys older than the records (a mixed restore)."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        of_keys = connection.execute("SELECT value FROM key_meta WHERE name = ?", (_PAIR,)).get
-        of_store = connection.execute("SELECT value FROM meta WHERE name = ?", (_PAIR,)).get
+        of_keys = connection.execute("SELECT value FROM key_meta WHERE name = ?", (PAIR,)).get
+        of_store = connection.execute("SELECT value FROM meta WHERE name = ?", (PAIR,)).get
         last_customer = connection.execute(_LAST_CUSTOMER).get or 0
         last_key = connection.execute(_LAST_KEY).get or 0
         # A key's mark alone is what a kill between the two commits of the first start leaves.
         if of_store is None and last_customer == 0:
             pair = of_keys or os.urandom(16)
-            connection.execute("INSERT OR REPLACE INTO key_meta (name, value) VALUES (?, ?)", (_PAIR, pair))
-            connection.execute("INSERT INTO meta (name, value) VALUES (?, ?)", (_PAIR, pair))
+            connection.execute("INSERT OR REPLACE INTO key_meta (name, value) VALUES (?, ?)", (PAIR, pair))
+            connection.execute("INSERT INTO meta (name, value) VALUES (?, ?)", (PAIR, pair))
             connection.execute("COMMIT")
         elif of_keys != of_store or last_customer > last_key:
             raise Unavailable(

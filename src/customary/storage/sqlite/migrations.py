@@ -39,6 +39,11 @@ def migrate(connection: Connection, steps: Sequence[Step]) -> None:
                 connection.execute("ROLLBACK")
 
 
+def refuse_foreign(connection: Connection, steps: Sequence[Step]) -> None:
+    """Raise Unavailable if this database is not one that this program has made, or can bring up to date."""
+    _next_step(connection, steps)
+
+
 def _next_step(connection: Connection, steps: Sequence[Step]) -> Step | None:
     """Return the first step that was not taken, or None after the last."""
     taken: dict[Any, Any] = {}

@@ -1,0 +1,176 @@
+"""Backups of a house that is in use, and the way back: copied, opened, counted, and only then called good.
+
+A restored state is made ready in a folder beside the data, and takes the place of what was there as the last
+step: whatever is refused or interrupted before that has changed nothing. It must never know how a database is
+copied, nor what a record says.
+"""
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from customary.app.ports import ReadTenantKeys, ReadTenants, SealedCustomer, TenantKeyRow
+from customary.bootstrap.house import House, SystemDice
+from customary.config import Settings
+from customary.domain.access import Tenant
+from customary.domain.errors import Conflict, Unavailable
+from customary.storage.sqlite import copies, files
+from customary.storage.sqlite.copies import Copied, Pair, Told, Unsound
+from customary.vault import RootVault
+from customary.vault.records import OpenedTenant
+
+KEYS_SUFFIX = ".keys"
+STAGING = "restoring"
+ASIDE = "before-restore"
+
+
+class Account(msgspec.Struct, frozen=True, rename="camel"):
+    """What is in a copy. ``opened`` is how many records were opened, or None without the root key."""
+
+    tenants: int
+    customers: int
+    versions: int
+    keys: int
+    entries: int
+    opened: int | None
+
+
+class Restored(msgspec.Struct, frozen=True, rename="camel"):
+    """What is in the data folder after a restore, and where that is kept which was there before."""
+
+    account: Account
+    set_aside: Path | None
+
+
+def pair_of(store: Path, keys: Path | None) -> Pair:
+    """Return the two files of the backup of that name; the keys' is beside it unless it is given."""
+    return Pair(store, keys or store.with_name(store.name + KEYS_SUFFIX))
+
+
+# ── Out ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def back_up(house: House, pair: Pair, told: Told) -> Account:
+    """Copy both databases of an open house, look whether the copy is good, and give it its names.
+
+    Until then, it has others: no file of these names is ever less than a whole backup. Raises Conflict if one
+    is there already, Unavailable if a disk does not take it, Unsound if the copy is no good.
+    """
+    for path in pair:
+        if path.exists():
+            raise Conflict(f"There is a file at {path} already; no backup is ever overwritten")
+    mark = secrets.token_hex(4)
+    unproven = Pair(*(path.with_name(f"{path.name}.{mark}.partial") for path in (pair.store, pair.keys)))
+    try:
+        copies.copy(house.settings.data, unproven, told)
+        with Copied(unproven) as copied:
+            account = _account(copied, house.vault, told)
+        for source, path in zip(unproven, pair, strict=True):
+            # A link, unlike a new name, does not replace what somebody has put there meanwhile.
+            os.link(source, path)
+            source.unlink()
+            copies.sync_folder(path.parent)
+    except FileExistsError:
+        raise Conflict(f"There is a file at {pair.store} already; no backup is ever overwritten") from None
+    finally:
+        copies.discard(unproven)
+    return account
+
+
+def _account(copied: Copied, vault: RootVault | None, told: Told) -> Account:
+    """Count what is in a copy and open every record of it, if there is a root key."""
+    counts = copied.counts()
+    opened = None
+    if vault is not None:
+        opened = 0
+        check = _opener(copied, vault)
+        for number, record in enumerate(copied.records(), 1):
+            check(record)
+            opened += 1
+            if number % copies.RECORDS_AT_ONCE == 0 or number == counts["customers"]:
+                told("records", number, counts["customers"])
+        if opened != counts["customers"]:
+            raise Unsound(detail=f"{opened} records were opened, {counts['customers']} counted")
+    elif counts["keys"] < counts["customers"]:
+        raise Unsound(detail=f"{counts['keys']} keys, {counts['customers']} records")
+    return Account(**counts, opened=opened)
+
+
+def _opener(copied: Copied, vault: RootVault) -> Callable[[SealedCustomer], object]:
+    """Return what opens a record of a copy whole; it raises SealBroken if that does not open."""
+    opened_tenants: dict[str, OpenedTenant] = {}
+    for tenant in copied.read(_tenants):
+        keys = copied.read(partial(_tenant_keys, tenant.tenant_id))
+        opened_tenants[tenant.tenant_id] = vault.tenant(tenant.tenant_id, keys)
+    return lambda record: opened_tenants[record.tenant_id].opened(record, None)
+
+
+def _tenants() -> Generator[Any, Any, list[Tenant]]:
+    tenants: list[Tenant] = yield ReadTenants()
+    return tenants
+
+
+def _tenant_keys(tenant_id: str) -> Generator[Any, Any, list[TenantKeyRow]]:
+    keys: list[TenantKeyRow] = yield ReadTenantKeys(tenant_id)
+    return keys
+
+
+# ── Back ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def restore(settings: Settings, pair: Pair, told: Told, *, force: bool) -> Restored:
+    """Put a backup into the data folder; what is there is set aside, if ``force`` allows it.
+
+    Raises Conflict if a server serves the folder or it has data and ``force`` is not given, Unsound for files
+    that are no backup, RootKeyRefused if they were sealed under another root key, Unavailable without any.
+    """
+    folder = settings.data
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _served_by_nobody(folder):
+        if not force and (folder / files.STORE).exists():
+            raise Conflict(f"There are data in {folder} already")
+        with Copied(pair):
+            pass
+        staging = folder / STAGING
+        if staging.exists():  # of a restore that was interrupted
+            shutil.rmtree(staging)
+        try:
+            copies.put_into(staging, pair, told)
+            account = _made_ready(settings, staging, told)
+            aside = folder / f"{ASIDE}-{SystemDice().now():%Y%m%dT%H%M%SZ}"
+            was_there = copies.set_aside(folder, aside)
+            copies.move_into(folder, staging)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    return Restored(account, aside if was_there else None)
+
+
+def _made_ready(settings: Settings, staging: Path, told: Told) -> Account:
+    """Bring the copy in ``staging`` to the newest schema and look whether every record of it opens."""
+    staged = msgspec.structs.replace(settings, data=staging, root_key_path=settings.root_key_file)
+    with House(staged, may_make=False) as house:
+        vault = house.vault
+        if vault is None:
+            raise Unavailable(
+                f"The root key is not at hand: bring it to {settings.root_key_file}, or say in"
+                " CUSTOMARY_ROOT_KEY_PATH where it is"
+            )
+    with Copied(Pair(staging / files.STORE, staging / files.KEYS)) as copied:
+        return _account(copied, vault, told)
+
+
+@contextmanager
+def _served_by_nobody(folder: Path) -> Iterator[None]:
+    """Hold the right to serve a folder, so that nobody else does."""
+    lock = files.server_lock(folder)
+    try:
+        yield
+    finally:
+        os.close(lock)
