@@ -200,6 +200,8 @@ PUBLIC_URL = """Scheme, host and port as clients see them when a proxy stands in
 e.g. `https://api.example.com`; signatures are verified against it."""
 CLEAR_HTTP = "Start although Basic credentials would travel unencrypted to an address that is not loopback."
 NOT_FOUND = "HTTP status with which the Trustly API answers for a customer that it does not have."
+REASON = """Refuse to show guarded fields in clear without a reason: `X-Reason` in all APIs, `--reason` on the
+command line."""
 PROXIES = "Networks of the proxies whose `Forwarded` and `X-Forwarded-*` headers are believed."
 
 
@@ -222,6 +224,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trustly_masked_fields: Annotated[
         tuple[MaskedField, ...], Setting(MASKED, "Fields that the Trustly API shows masked.")
     ] = ("taxId",)
+    reason_required: Annotated[bool, Setting(SWITCH, REASON)] = False
     presentations: Annotated[
         tuple[Presentation, ...], Setting(PRESENTED, "Ways of presenting a credential that are accepted.")
     ] = ("hawk", "hmac-sha256", "basic")

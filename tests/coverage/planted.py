@@ -6,6 +6,7 @@ The members are those of the rooms' own structs, so that a new one is planted, o
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 from coverage.needles import Canaries
 from customary.trustist import wire as trustist
@@ -118,7 +119,16 @@ def headers(canaries: Canaries, where: str) -> list[tuple[str, str]]:
     )
     found = [(name, canaries.token(f"{where} header {name}")) for name in names]
     found.append((canaries.token(f"{where} header name"), "1"))
+    found.append(("X-Reason", quote(canaries.text(f"{where} X-Reason"))))
     return [*found, ("Idempotency-Key", canaries.token(f"{where} Idempotency-Key"))]
+
+
+def unfit_reasons(canaries: Canaries, where: str) -> Iterator[str]:
+    """Yield reasons that are refused."""
+    yield quote(canaries.text(f"{where} reason of two lines")) + "%0A"
+    yield canaries.token(f"{where} reason too long") * 40
+    yield canaries.token(f"{where} reason no escape") + "%"
+    yield canaries.text(f"{where} reason not encoded")
 
 
 def authorizations(canaries: Canaries, where: str) -> Iterator[str]:

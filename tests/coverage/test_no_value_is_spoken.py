@@ -10,6 +10,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -91,7 +92,10 @@ def _plant_in_room(crime: Crime, speaker: Speaker, server: Server) -> None:
     updated = call(update, target, changes, planted.headers(canaries, f"{room} update"))
     assert crime.note(updated).status == 200, updated.body
     for path in (target, f"{prefix}/customers"):
-        assert crime.note(call("GET", path)).status == 200
+        why = [("X-Reason", quote(canaries.text(f"{room} X-Reason of {path[:20]}")))]
+        assert crime.note(call("GET", path, None, why)).status == 200
+    for unfit in planted.unfit_reasons(canaries, room):
+        assert crime.note(call(update, target, {}, [("X-Reason", unfit)])).status == 400
     for place in planted.targets(canaries, room, prefix):
         crime.note(call("GET", place))
         crime.note(
@@ -146,12 +150,14 @@ def _plant_by_commands(crime: Crime, voices: Voices) -> None:
     source = server.folder / "lines.ndjson"
     source.write_bytes(b"\n".join(body.replace(b"\n", b" ") for body in bodies) + b"\n")
     for options in ((), ("--json",)):
-        done = server.run("customers", "import", str(source), "--tenant", tenant, *options)
+        why = canaries.text(f"--reason of an import {options}")
+        done = server.run("customers", "import", str(source), "--tenant", tenant, "--reason", why, *options)
         assert done.returncode == 1, done.stderr
         crime.printed += f"{done.stdout}{done.stderr}".encode()
     for face in ROOMS:  # each shows what the other has no member for
         out = server.folder / f"out.{face}.ndjson"
-        how = ("--tenant", tenant, "--unmasked", "--face", face, "--out", str(out))
+        why = canaries.text(f"export {face} --reason")
+        how = ("--tenant", tenant, "--unmasked", "--face", face, "--out", str(out), "--reason", why)
         done = server.run("customers", "export", *how)
         assert done.returncode == 0, done.stderr
         crime.printed += f"{done.stdout}{done.stderr}".encode()

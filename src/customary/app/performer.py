@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from customary.app import reasons
 from customary.app.performing import ANSWERS, Clock, Run
 from customary.app.ports import Dice, Engine, Job, ReadGeneration, ReadTenantKeys, TenantVault, Vault
 from customary.app.requests import Deed, UseCase
@@ -23,16 +24,24 @@ SCANS_WAITING_MAX = 256
 class Performer:
     """Performs use cases over one engine and one vault.
 
-    ``answers_kept`` is how long an Idempotency-Key replays its answer.
+    ``answers_kept`` is how long an Idempotency-Key replays its answer. With ``reason_required`` nobody is
+    shown guarded fields in clear without giving a reason.
     """
 
     def __init__(
-        self, engine: Engine, vault: Vault, dice: Dice, *, answers_kept: timedelta = timedelta(hours=24)
+        self,
+        engine: Engine,
+        vault: Vault,
+        dice: Dice,
+        *,
+        answers_kept: timedelta = timedelta(hours=24),
+        reason_required: bool = False,
     ) -> None:
         self._engine = engine
         self._vault = vault
         self._dice = dice
         self._answers_kept = answers_kept
+        self._reason_required = reason_required
         self._clock = Clock(dice)
         self._tenants: tuple[int, dict[str, TenantVault]] = -1, {}
         self._scans: dict[str, int] = {}
@@ -84,6 +93,9 @@ class Performer:
         self, principal: Principal, use_case: UseCase[T], deed: Deed, *, scan: bool = False
     ) -> Generator[Any, Any, T]:
         """Drive one use case: answer each of its requests by requests to the engine."""
+        if self._reason_required and deed.audited and not deed.reason:
+            # Also where there will be nothing to show: that must not decide whether a request is refused.
+            raise reasons.wanted()
         try:
             request = next(use_case)  # checks the permission, before anything is read
         except StopIteration as stop:
@@ -100,6 +112,7 @@ class Performer:
             keys = yield ReadTenantKeys(principal.tenant_id)
             tenant = tenants[principal.tenant_id] = self._vault.tenant(principal.tenant_id, keys)
         run = Run(self._clock, self._dice, tenant, principal, deed)
+        run.reason_required = self._reason_required
         if deed.idempotency_key:
             replayed: T | None = yield from run.replayed(self._answers_kept)
             if replayed is not None:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from customary.app import reasons
 from customary.app.ports import (
     Dice,
     LeafRow,
@@ -38,6 +39,7 @@ from customary.app.requests import (
     FindByNumber,
     Keep,
     ListPage,
+    OpenReasons,
     Page,
     Put,
 )
@@ -98,6 +100,7 @@ class Run:
         self.deed = deed
         self.wrapped_keys: dict[str, bytes] = {}
         self.answer_tags: tuple[bytes, bytes] | None = None
+        self.reason_required = False
 
     # ── reading ──
 
@@ -121,6 +124,7 @@ class Run:
         if record is None:
             raise NotFound(detail="the customer of this Idempotency-Key is gone")
         customer = self.tenant.opened(record, None)
+        self.wrapped_keys[record.customer_id] = record.wrapped_key
         shown = self.deed.audited & customer.masks.present
         if shown:
             yield from self.disclose(Disclose(customer, tuple(sorted(shown))))
@@ -179,6 +183,8 @@ class Run:
             limit=request.limit,
             counted=request.counted,
         )
+        if self.deed.reason:
+            self.wrapped_keys.update({record.customer_id: record.wrapped_key for record in records})
         return Page(tuple(self.tenant.opened(record, request.clear) for record in records), total)
 
     # ── writing ──
@@ -260,9 +266,17 @@ class Run:
 
     def disclose(self, request: Disclose) -> Generator[Any, Any, None]:
         """Tell the trail of guarded fields that are shown in clear."""
+        if self.reason_required and not self.deed.reason:
+            raise reasons.wanted()
+        if self.deed.reason:
+            yield from reasons.find_key(self.wrapped_keys, request.customer)
         instant = self.clock.instant()
         leaf = self.leaf(Action.CUSTOMER_REVEALED, request.customer, instant, request.fields, None)
         yield Write(self.principal.tenant_id, leaves=(leaf,))
+
+    def open_reasons(self, request: OpenReasons) -> Generator[Any, Any, list[str | None]]:
+        """Answer with the reasons of leaves, in clear."""
+        return (yield from reasons.opened_reasons(self.principal, self.tenant, request.leaves))
 
     # ── what is added to every write ──
 
@@ -306,6 +320,8 @@ class Run:
             fields=fields,
             digest="" if record is None else record_digest(record),
         )
+        if self.deed.reason:
+            leaf = reasons.reasoned(self.tenant, self.wrapped_keys, leaf, record, self.deed.reason)
         return LeafRow(customer.tenant_id, instant, _encode(leaf))
 
     def tags_of(self, merchant_no: int, particulars: Particulars) -> tuple[tuple[Tag, ...], tuple[Tag, ...]]:
@@ -341,4 +357,5 @@ ANSWERS: dict[type, Callable[[Run, Any], Generator[Any, Any, Any]]] = {
     Put: Run.put,
     Keep: Run.keep,
     Disclose: Run.disclose,
+    OpenReasons: Run.open_reasons,
 }

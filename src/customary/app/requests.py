@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from customary.domain.audit import Leaf
 from customary.domain.customer import Customer, CustomerID, Guarded, Particulars
 
 T = TypeVar("T")
@@ -66,6 +67,12 @@ class Disclose(msgspec.Struct, frozen=True, gc=False):
     fields: tuple[str, ...]
 
 
+class OpenReasons(msgspec.Struct, frozen=True, gc=False):
+    """Ask for the reasons of these leaves in clear: ``list[str | None]``, as ``reasons.opened_reasons``."""
+
+    leaves: tuple[Leaf, ...]
+
+
 class ListPage(msgspec.Struct, frozen=True, gc=False):
     """Ask for a page of the customers that the principal sees, in the order of their creation.
 
@@ -96,10 +103,12 @@ UseCase = Generator[Any, Any, T]
 class Deed(msgspec.Struct, frozen=True, gc=False):
     """The circumstances of one performance, for the trail and for replays.
 
-    ``audited`` are the guarded fields that are shown in clear: a replay shows them once more.
+    ``audited`` are the guarded fields that are shown in clear: a replay shows them once more. ``reason`` is
+    why, in the words of who asks; the trail keeps it sealed.
     """
 
     request_id: str = ""
     idempotency_key: str = ""
     request_digest: bytes = b""
     audited: frozenset[str] = frozenset()
+    reason: str = ""

@@ -92,6 +92,7 @@ class House:
                 self.vault,
                 self.dice,
                 answers_kept=timedelta(hours=settings.idempotency_hours),
+                reason_required=settings.reason_required,
             )
             self.registry = Registry(self.engine, self.vault)
 

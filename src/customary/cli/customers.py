@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from customary.app import customers as use_cases
-from customary.app.customers import ALL
-from customary.app.requests import UseCase
+from customary.app.requests import Deed, UseCase
 from customary.cli.chosen import Chosen, choose, choose_each
 from customary.cli.exporting import export_customers
 from customary.cli.faces import Face, view
@@ -24,6 +23,7 @@ from customary.cli.frame import (
 )
 from customary.cli.importing import import_customers
 from customary.cli.pages import PAGE_SIZE, MerchantOption, Unmasked, disclosure_for, read_page
+from customary.cli.reasons import ReasonOption, seeing
 from customary.cli.refusals import WrongUsage
 from customary.cli.registry import TenantOption
 from customary.domain.access import Permission, Principal
@@ -52,6 +52,7 @@ def list_customers(
     limit: Annotated[int, Parameter(help="How many, newest first.")] = 50,
     face: FaceOption = None,
     unmasked: Unmasked = False,
+    reason: ReasonOption = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -63,17 +64,19 @@ def list_customers(
     if not 1 <= limit <= _LIMIT_MAX:
         raise WrongUsage(f"--limit is a whole number from 1 to {_LIMIT_MAX}; for more there is `export`")
     with open_house(data) as house:
+        deed = seeing(house, reason, unmasked=unmasked)
         chosen = choose(house, tenant_id, merchant_id)
         found: list[Customer] = []
         while len(found) < limit:
             size = min(PAGE_SIZE, limit - len(found))
-            page = read_page(house, chosen, len(found), size, unmasked=unmasked, newest_first=True)
+            page = read_page(house, chosen, len(found), size, deed=deed, newest_first=True)
             found += page.customers
             if len(page.customers) < size:
                 break
-    clear = ALL if unmasked else frozenset[str]()
     if as_json or face is not None:
-        print_json([view(one, chosen.merchant_id(one.merchant_no), face or "own", clear) for one in found])
+        print_json(
+            [view(one, chosen.merchant_id(one.merchant_no), face or "own", deed.audited) for one in found]
+        )
         return
     print_table(
         ("id", "number", "name", "e-mail", "country", "external id", "updated"),
@@ -94,6 +97,7 @@ def show_customer(
     ] = None,
     face: FaceOption = None,
     unmasked: Unmasked = False,
+    reason: ReasonOption = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -103,10 +107,11 @@ def show_customer(
     Example: customary customers show 765342523452345 --face trustist --json
     """
     with open_house(data) as house:
+        deed = seeing(house, reason, unmasked=unmasked)
         found = [
             (chosen, customer)
             for chosen in choose_each(house, tenant_id)
-            if (customer := _find(house, chosen, spelling, unmasked=unmasked)) is not None
+            if (customer := _find(house, chosen, spelling, deed)) is not None
         ]
         if not found:
             raise NotFound("There is no such customer")
@@ -114,7 +119,7 @@ def show_customer(
             raise WrongUsage("Several tenants have a customer of that number; name one with --tenant")
     chosen, customer = found[0]
     merchant_id = chosen.merchant_id(customer.merchant_no)
-    shown = view(customer, merchant_id, face or "own", ALL if unmasked else frozenset())
+    shown = view(customer, merchant_id, face or "own", deed.audited)
     if as_json or face is not None:
         print_json(shown)
     else:
@@ -124,10 +129,10 @@ def show_customer(
 _LIMIT_MAX = 100_000
 
 
-def _find(house: "House", chosen: Chosen, spelling: str, *, unmasked: bool) -> Customer | None:
+def _find(house: "House", chosen: Chosen, spelling: str, deed: Deed) -> Customer | None:
     """Return the customer of that number or id, or None: twelve digits may be either."""
     principal = chosen.operator(Permission.READ_CUSTOMERS)
-    disclosure = disclosure_for(unmasked=unmasked)
+    disclosure = disclosure_for(unmasked=bool(deed.audited))
     asked: list[Callable[[], UseCase[Customer]]] = []
     if is_customer_number(spelling):
         asked.append(partial(use_cases.fetch_numbered, principal, spelling, disclosure))
@@ -136,17 +141,17 @@ def _find(house: "House", chosen: Chosen, spelling: str, *, unmasked: bool) -> C
         asked.append(partial(use_cases.fetch, principal, customer_id, disclosure))
     for use_case in asked:
         try:
-            return _performed(house, principal, use_case, writes=unmasked)
+            return _performed(house, principal, use_case, deed)
         except NotFound:
             continue
     return None
 
 
 def _performed(
-    house: "House", principal: Principal, use_case: Callable[[], UseCase[Customer]], *, writes: bool
+    house: "House", principal: Principal, use_case: Callable[[], UseCase[Customer]], deed: Deed
 ) -> Customer:
-    if writes:
-        return house.performer.perform_now(principal, [use_case])[0]
+    if deed.audited:
+        return house.performer.perform_now(principal, [use_case], deed)[0]
     return house.performer.read_now(principal, use_case)
 
 

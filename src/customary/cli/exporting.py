@@ -15,14 +15,14 @@ import msgspec
 from cyclopts import Parameter
 
 from customary.app import customers as use_cases
-from customary.app.customers import ALL
 from customary.app.performing import instant_text
 from customary.app.ports import LeafRow, Write
-from customary.app.requests import ListPage
+from customary.app.requests import Deed, ListPage
 from customary.cli.chosen import Chosen, choose
 from customary.cli.faces import Face, view
 from customary.cli.frame import Data, done, open_house
 from customary.cli.pages import PAGE_SIZE, MerchantOption, Unmasked, read_page
+from customary.cli.reasons import ReasonOption, seeing
 from customary.cli.refusals import WrongUsage
 from customary.cli.registry import TenantOption
 from customary.domain.access import Permission
@@ -46,6 +46,7 @@ def export_customers(
         Path | None, Parameter(help="File to write, readable to you alone; stdout if not given.")
     ] = None,
     unmasked: Unmasked = False,
+    reason: ReasonOption = None,
     data: Data = None,
 ) -> None:
     """Write customers as NDJSON, one object a line, the oldest first.
@@ -61,23 +62,22 @@ def export_customers(
     if limit is not None and limit < 1:
         raise WrongUsage("--limit is a whole number from 1")
     with open_house(data) as house:
+        deed = seeing(house, reason, unmasked=unmasked)
         chosen = choose(house, tenant_id, merchant_id)
         total = _count(house, chosen)
         count = total if limit is None else min(total, limit)
         with _opened(out) as stream:
             done(house, partial(_exported, house, chosen, count, unmasked=unmasked))
-            written = _write(house, chosen, stream, face, count, unmasked=unmasked)
+            written = _write(house, chosen, stream, face, count, deed)
     if out is not None:
         print(f"Wrote {written} customers to {out}.", file=sys.stderr)
 
 
-def _write(
-    house: "House", chosen: Chosen, stream: BinaryIO, face: Face, count: int, *, unmasked: bool
-) -> int:
-    clear = ALL if unmasked else frozenset[str]()
+def _write(house: "House", chosen: Chosen, stream: BinaryIO, face: Face, count: int, deed: Deed) -> int:
+    clear = deed.audited
     written = 0
     while written < count:
-        page = read_page(house, chosen, written, min(PAGE_SIZE, count - written), unmasked=unmasked)
+        page = read_page(house, chosen, written, min(PAGE_SIZE, count - written), deed=deed)
         for customer in page.customers:
             shown = view(customer, chosen.merchant_id(customer.merchant_no), face, clear)
             stream.write(msgspec.json.encode(shown) + b"\n")

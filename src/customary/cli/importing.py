@@ -18,11 +18,12 @@ from cyclopts import Parameter
 
 from customary.app import customers
 from customary.app.customers import Disclosure
-from customary.app.requests import UseCase
+from customary.app.requests import Deed, UseCase
 from customary.cli.chosen import Chosen, choose
 from customary.cli.faces import Face
 from customary.cli.frame import AsJson, Data, open_house, print_json
 from customary.cli.lines import Refused, Sitting, Stated, Told, imported, stated
+from customary.cli.reasons import ReasonOption, changing
 from customary.cli.refusals import DONE, REFUSED, WrongUsage
 from customary.cli.registry import TenantOption
 from customary.domain.access import Permission, Principal
@@ -75,6 +76,7 @@ def import_customers(
         Face | Literal["auto"],
         Parameter(name="--format", help="The form that the lines have; auto judges each by its members."),
     ] = "auto",
+    reason: ReasonOption = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> int:
@@ -90,6 +92,7 @@ def import_customers(
     Example: customary customers import customers.ndjson
     Example: customary customers import more.ndjson --format trustly
     """
+    deed = changing(reason)
     with open_house(data) as house, _opened(file) as stream:
         chosen = choose(house, tenant_id, merchant_id)
         report = Report()
@@ -98,7 +101,7 @@ def import_customers(
         sitting = Sitting(masking, house.dice.now().date())
         with _progress(stream) as advance:
             for batch in _batches(stream, advance):
-                for told in sorted(_stored(house, chosen, batch, form, sitting), key=_line_of):
+                for told in sorted(_stored(house, chosen, batch, form, sitting, deed), key=_line_of):
                     report.note(told)
                     if isinstance(told, Refused) and not as_json:
                         print(told, file=sys.stderr)
@@ -178,6 +181,7 @@ def _stored(
     batch: list[tuple[int, bytes]],
     form: Face | Literal["auto"],
     sitting: Sitting,
+    deed: Deed,
 ) -> Iterator[Told | Refused]:
     """Store a batch, the lines of one merchant in one commit; if one breaks it as a whole, line by line."""
     lines: list[Stated] = []
@@ -194,17 +198,17 @@ def _stored(
             known_number = _known_number(house, principal, line)
             use_cases.append(partial(imported, principal, line, sitting, known_number=known_number))
         try:
-            yield from house.performer.perform_now(principal, [*use_cases])
+            yield from house.performer.perform_now(principal, [*use_cases], deed)
         except Conflict:  # an external id that was taken meanwhile: all of the commit was undone
-            yield from _one_by_one(house, principal, use_cases)
+            yield from _one_by_one(house, principal, use_cases, deed)
 
 
 def _one_by_one(
-    house: "House", principal: Principal, use_cases: "list[partial[UseCase[Told | Refused]]]"
+    house: "House", principal: Principal, use_cases: "list[partial[UseCase[Told | Refused]]]", deed: Deed
 ) -> Iterator[Told | Refused]:
     for use_case in use_cases:
         try:
-            yield from house.performer.perform_now(principal, [use_case])
+            yield from house.performer.perform_now(principal, [use_case], deed)
         except Conflict as conflict:
             yield Refused.by(use_case.args[1].line, conflict)
 

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from customary.app import customers as use_cases
 from customary.app.customers import ALL, Disclosure
-from customary.app.requests import ListPage, Page
+from customary.app.requests import Deed, ListPage, Page
 from customary.cli.chosen import Chosen
 from customary.domain.access import Permission
 
@@ -34,13 +34,14 @@ def disclosure_for(*, unmasked: bool) -> Disclosure:
 
 
 def read_page(
-    house: "House", chosen: Chosen, offset: int, limit: int, *, unmasked: bool, newest_first: bool = False
+    house: "House", chosen: Chosen, offset: int, limit: int, *, deed: Deed, newest_first: bool = False
 ) -> Page:
     """Return a page of customers; to see guarded fields is a deed, so it is written before it is shown."""
+    unmasked = bool(deed.audited)
     principal = chosen.operator(Permission.READ_CUSTOMERS)
     disclosure = disclosure_for(unmasked=unmasked)
     asked = ListPage(newest_first=newest_first, offset=offset, limit=limit, clear=disclosure.clear)
     listed = partial(use_cases.list_page, principal, asked, disclosure)
     if unmasked:
-        return house.performer.perform_now(principal, [listed])[0]
+        return house.performer.perform_now(principal, [listed], deed)[0]
     return house.performer.read_now(principal, listed)

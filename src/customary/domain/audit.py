@@ -23,12 +23,28 @@ class Action(StrEnum):
     KEY_REVOKED = "key.revoked"
 
 
+REASON_MAX = 500
+"""The longest reason, in characters."""
+
+
+def is_reason(text: str) -> bool:
+    """Return whether ``text`` may stand as a reason: 1 to 500 printable characters, and not only blanks.
+
+    Printable is what Unicode says of it: no control, no line break, nothing that reorders what a reader sees.
+
+    >>> is_reason("case 17: a call back"), is_reason("two\\nlines"), is_reason(" "), is_reason("x" * 501)
+    (True, False, False, False)
+    """
+    return len(text) <= REASON_MAX and text.isprintable() and bool(text.strip())
+
+
 class Leaf(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One entry of the trail, as it is written and digested; ``at`` is RFC 3339 in UTC with milliseconds.
 
     ``actor`` is a key id, or ``cli``. ``fields`` are names of changed or revealed fields. ``digest`` is the
     SHA-256 of the sealed record, in hexadecimal, so that the trail pins the record without knowing it.
-    ``outcome`` is ``done``, or says in words how much was done.
+    ``outcome`` is ``done``, or says in words how much was done. ``sealed_reason`` is what the actor gave as
+    the reason, sealed under the key of the customer it is about, so that it goes with that key.
     """
 
     at: str
@@ -41,3 +57,4 @@ class Leaf(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     version: int = 0
     fields: tuple[str, ...] = ()
     digest: str = ""
+    sealed_reason: bytes = b""

@@ -24,7 +24,7 @@ HEADER_BYTES_MAX = 4096
 HEADERS_BYTES_MAX = 16 * 1024
 SHORT_HEAD_BYTES = 4096
 QUERY_FIELDS_MAX = 64
-_ONCE = (b"authorization", b"host", b"content-length", b"idempotency-key")
+_ONCE = (b"authorization", b"host", b"content-length", b"idempotency-key", b"x-reason")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~-]{1,253})(?::([0-9]{1,5}))?", re.ASCII)
 _FORWARDED_PAIR = re.compile(r"""([A-Za-z]+)=(?:"([^"\\]*)"|([^\s;,"]*))""", re.ASCII)
 _DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -29,6 +29,7 @@ from customary.http.exchange import (
     Scope,
     Send,
 )
+from customary.http.reasons import reason_of
 
 Handler = Callable[[Exchange], Awaitable[Reply]]
 
@@ -273,14 +274,26 @@ async def body_of(exchange: Exchange) -> bytes:
 
 
 def deed_of(exchange: Exchange, audited: frozenset[str] = frozenset()) -> Deed:
-    """Return the circumstances of a request whose body is read; Malformed if its Idempotency-Key is none."""
+    """Return the circumstances of a request whose body is read; ``audited`` is what its answer may show.
+
+    Malformed if its Idempotency-Key or its reason is none. A reason is part of the request: with another one
+    it is another request.
+    """
+    reason = reason_of(exchange) if b"x-reason" in exchange.headers else ""
     key = exchange.header("idempotency-key")
     if key is None:
-        return Deed(exchange.request_id)
+        return Deed(exchange.request_id, audited=audited, reason=reason)
     if _IDEMPOTENCY_KEY.fullmatch(key) is None:
         raise Malformed("An Idempotency-Key is 1 to 255 visible ASCII characters", part="header")
     request = b"\n".join((exchange.method.encode("ascii"), exchange.target, exchange.body or b""))
-    return Deed(exchange.request_id, key, hashlib.sha256(request).digest(), audited)
+    if reason:  # a method has no blank, so no request without a reason begins so
+        request = b"reason " + reason.encode() + b"\n" + request
+    return Deed(exchange.request_id, key, hashlib.sha256(request).digest(), audited, reason)
+
+
+def seeing_deed_of(exchange: Exchange, audited: frozenset[str]) -> Deed:
+    """Return the circumstances of a reading that shows these fields in clear; Malformed as above."""
+    return Deed(exchange.request_id, audited=audited, reason=reason_of(exchange))
 
 
 class Sealed:

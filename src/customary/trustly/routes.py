@@ -6,14 +6,14 @@ from customary.app import customers
 from customary.app.credentials import Registry
 from customary.app.customers import Disclosure
 from customary.app.performer import Performer
-from customary.app.requests import Deed, ListPage
+from customary.app.requests import ListPage
 from customary.domain.access import Permission, Principal
 from customary.domain.customer import EXTERNAL_ID_MAX, Customer
 from customary.domain.errors import Invalid, NotFound, Violation
 from customary.domain.ids import is_customer_number
 from customary.http.body import parsed
 from customary.http.exchange import Exchange, Reply, whole_number
-from customary.http.shell import Operation, as_body, body_of, deed_of
+from customary.http.shell import Operation, as_body, body_of, deed_of, seeing_deed_of
 from customary.trustly import wire
 
 PREFIX = "/api/v1"
@@ -101,7 +101,8 @@ class Routes:
         principal, disclosure = self._whose(exchange)
         use_case = partial(customers.fetch_numbered, principal, _number(exchange), disclosure)
         if disclosure.audited:  # to see is a deed: it is written
-            customer = await self._performer.perform(principal, use_case, Deed(exchange.request_id))
+            deed = seeing_deed_of(exchange, disclosure.audited)
+            customer = await self._performer.perform(principal, use_case, deed)
         else:
             customer = await self._performer.read(principal, use_case)
         return await self._answer(principal, customer, disclosure)
@@ -124,10 +125,11 @@ class Routes:
             limit=whole_number(query, "count", 1, COUNT_MAX, default=COUNT_DEFAULT),
             clear=disclosure.clear,
         )
+        deed = seeing_deed_of(exchange, disclosure.audited) if disclosure.audited else None
         found = await self._performer.scan(principal, partial(customers.list_page, principal, page, _UNTOLD))
-        if disclosure.audited:
+        if deed is not None:
             told = partial(customers.disclose, principal, found.customers, disclosure)
-            await self._performer.perform(principal, told, Deed(exchange.request_id))
+            await self._performer.perform(principal, told, deed)
         merchant_id = await self._merchant_id(principal)
         views = [wire.shown(customer, merchant_id, disclosure.clear) for customer in found.customers]
         return Reply(200, as_body(wire.CustomersAnswer(views)))

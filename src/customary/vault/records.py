@@ -5,6 +5,7 @@ Each place has associated data of its own, so that bytes open only where they we
     customer key  label, tenant, customer, tenant key version (in the blob's header)
     particulars   label, tenant, part, version, merchant no, both instants, customer, customer number
     guarded       label, tenant, part, version, customer
+    reason        label, tenant, customer, and what else the leaf says of who, what, when and which request
     secret        label, tenant, key id
 
 A row's plain columns are thereby sealed too: one that was edited in the store does not open.
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from customary.app.ports import SealedCustomer, Tag, TagKind
+from customary.domain.audit import Leaf
 from customary.domain.customer import (
     NOTHING_GUARDED,
     Customer,
@@ -74,6 +76,7 @@ class OpenedTenant:
         self._for_secret = framed(b"customary credential secret", tenant)
         self._for_particulars = framed(b"customary record", tenant, b"particulars")
         self._for_guarded = framed(b"customary record", tenant, b"guarded")
+        self._for_reason = framed(b"customary reason", tenant)
         self._tag_hashes = _tag_hashes(index_key)
         self._fresh = (b"", "", CustomerKey(bytes(KEY_BYTES)))  # of nobody, and for nobody
 
@@ -163,6 +166,23 @@ class OpenedTenant:
             keyed.update(len(octets).to_bytes(4, "big") + octets)
         return Tag(number, keyed.finalize()[:TAG_BYTES])
 
+    def sealed_reason(self, leaf: Leaf, wrapped_key: bytes, reason: str) -> bytes:
+        """Return a reason sealed under the customer's key for this leaf; ValueError for another tenant's."""
+        if leaf.tenant_id != self._tenant_id:
+            raise ValueError("the leaf is another tenant's")
+        return self._key_of(wrapped_key, leaf.subject).sealed(reason.encode(), self._reason_place(leaf))
+
+    def opened_reason(self, leaf: Leaf, wrapped_key: bytes) -> str:
+        """Return the reason that is sealed in a leaf; raises SealBroken."""
+        try:
+            key = self._key_of(wrapped_key, leaf.subject)
+            return key.opened(leaf.sealed_reason, self._reason_place(leaf)).decode()
+        except Unopened as unopened:
+            raise SealBroken(
+                detail=f"the reason of a leaf of {leaf.at} on customer {leaf.subject} of tenant "
+                f"{self._tenant_id} does not open: {unopened}"
+            ) from None
+
     def sealed_secret(self, terms: str, secret: bytes) -> bytes:
         """Return a credential's secret, sealed under the tenant key for a credential of these terms."""
         return self._seal.wrapped(secret, self._for_secret + framed(terms.encode()))
@@ -226,6 +246,11 @@ class OpenedTenant:
             len(customer_number),
         )
         return b"".join((self._for_particulars, numbers, customer_id, customer_number))
+
+    def _reason_place(self, leaf: Leaf) -> bytes:
+        """Return the associated data of a leaf's reason: all of the leaf that was settled before it."""
+        texts = (leaf.subject, leaf.request_id, leaf.at, leaf.actor, leaf.action, str(leaf.version))
+        return self._for_reason + framed(*[text.encode() for text in texts])
 
     def _guarded_place(self, record: Customer | SealedCustomer) -> bytes:
         customer_id = record.customer_id.encode()

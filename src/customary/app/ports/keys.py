@@ -5,6 +5,7 @@ from typing import Protocol
 
 from customary.app.ports.records import SealedCustomer, Tag, TagKind
 from customary.app.ports.registry import TenantKeyRow
+from customary.domain.audit import Leaf
 from customary.domain.customer import Customer, CustomerID, TenantID
 
 
@@ -22,6 +23,12 @@ class TenantVault(Protocol):
 
     def tag(self, kind: TagKind, *texts: str | bytes) -> Tag:
         """Return the lookup tag of these texts, unlike that of any other tenant, kind or texts."""
+
+    def sealed_reason(self, leaf: Leaf, wrapped_key: bytes, reason: str) -> bytes:
+        """Return a reason sealed under the key of the leaf's subject, for that leaf alone."""
+
+    def opened_reason(self, leaf: Leaf, wrapped_key: bytes) -> str:
+        """Return the reason that is sealed in a leaf; SealBroken if it was not sealed for it by that key."""
 
     def sealed_secret(self, terms: str, secret: bytes) -> bytes:
         """Return a secret, sealed under the tenant key for a credential of these terms."""

@@ -1,6 +1,8 @@
 """The limits of the input gate, as both documents state them."""
 
+from customary.domain.audit import REASON_MAX
 from customary.http import body, exchange
+from customary.http.reasons import HEADER
 
 LIMITS = {
     "bodyBytes": body.BODY_BYTES_MAX,
@@ -42,4 +44,17 @@ IDEMPOTENCY_KEY = {
     ),
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
 }
-"""The one optional header that both dialects take on operations that change something."""
+"""An optional header that both dialects take on operations that change something."""
+
+REASON = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": (
+        f"Why, for the audit trail, which keeps it sealed: at most {REASON_MAX} printable characters, "
+        "percent-encoded as UTF-8 where they are not ASCII, and `%` always. The operator may require it of "
+        "whoever sees guarded fields in clear (`reason_required`)."
+    ),
+    "schema": {"type": "string", "minLength": 1, "pattern": "^([\\x20-\\x24\\x26-\\x7e]|%[0-9A-Fa-f]{2})+$"},
+}
+"""The other one, which is also taken where guarded fields may be shown in clear."""

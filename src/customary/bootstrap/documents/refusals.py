@@ -5,6 +5,7 @@ A room renders them in its own form; the occasions are the same. It must never k
 
 from collections.abc import Mapping
 
+from customary.app import reasons
 from customary.bootstrap.documents.answers import Refusal
 from customary.domain.errors import (
     IdempotencyMismatch,
@@ -19,8 +20,12 @@ from customary.http.body import BODY_BYTES_MAX
 from customary.http.exchange import NoSuchMethod, NoSuchRoute
 
 HEADER = Refusal(
-    "A header or the address is over a limit, or a header is repeated",
+    "A header or the address is over a limit, a header is repeated, or an X-Reason breaks its rule",
     Malformed("A header is too long", part="header"),
+)
+REASON_WANTED = Refusal(
+    "The operator requires a reason of whoever sees guarded fields in clear, and none is given",
+    reasons.wanted(),
 )
 REPEATED = Refusal("A known parameter is repeated", Malformed("A query parameter is repeated", part="query"))
 NOT_JSON = Refusal("The body is no JSON object within the limits", Malformed("The body is not valid JSON"))

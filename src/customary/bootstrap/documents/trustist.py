@@ -11,7 +11,7 @@ import msgspec
 
 from customary.bootstrap.documents.answers import COMMON_HEADERS, TEXT, Speech
 from customary.bootstrap.documents.assembled import Dialect, assembled
-from customary.bootstrap.documents.limits import IDEMPOTENCY_KEY
+from customary.bootstrap.documents.limits import IDEMPOTENCY_KEY, REASON
 from customary.bootstrap.documents.operations import Addition, query_parameter, request_body
 from customary.bootstrap.documents.shapes import Schema, ref
 from customary.bootstrap.documents.trustist_examples import (
@@ -99,7 +99,7 @@ def _writing() -> dict[str, Addition]:
                 "No member is required. `firstName`, `lastName` and `emailAddress` are needed before the "
                 "customer's identity can be checked."
             ),
-            parameters=(IDEMPOTENCY_KEY,),
+            parameters=(IDEMPOTENCY_KEY, REASON),
             body=request_body(
                 "The new customer",
                 ref("CustomerSent"),
@@ -110,7 +110,7 @@ def _writing() -> dict[str, Addition]:
         ),
         "put-customers-id": Addition(
             prose="An `address` is merged member by member; `null` clears it whole.",
-            parameters=(_PATH_ID, IDEMPOTENCY_KEY),
+            parameters=(_PATH_ID, IDEMPOTENCY_KEY, REASON),
             body=request_body(
                 "The members to change",
                 ref("CustomerSent"),

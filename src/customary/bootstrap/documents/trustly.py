@@ -9,7 +9,7 @@ from typing import Any
 
 from customary.bootstrap.documents.answers import COMMON_HEADERS, TEXT, Speech
 from customary.bootstrap.documents.assembled import Dialect, assembled
-from customary.bootstrap.documents.limits import IDEMPOTENCY_KEY
+from customary.bootstrap.documents.limits import IDEMPOTENCY_KEY, REASON
 from customary.bootstrap.documents.operations import Addition, query_parameter, request_body
 from customary.bootstrap.documents.shapes import Schema, ref
 from customary.bootstrap.documents.trustly_examples import CREATE_EXAMPLE, UPDATE_EXAMPLE, shown
@@ -86,6 +86,7 @@ def _writing() -> dict[str, Addition]:
                 ),
                 _AUTHORIZATION,
                 IDEMPOTENCY_KEY,
+                REASON,
             ),
             body=request_body(
                 "A whole customer, or a change of the one that is named",
@@ -107,7 +108,7 @@ def _writing() -> dict[str, Addition]:
                 "was read may be edited and sent back whole: a `taxId` that is the mask of the stored one "
                 "means that it is unchanged, any other mask is refused."
             ),
-            parameters=(_PATH_ID, _AUTHORIZATION, IDEMPOTENCY_KEY),
+            parameters=(_PATH_ID, _AUTHORIZATION, IDEMPOTENCY_KEY, REASON),
             body=request_body(
                 "A whole customer as it was read and edited, or a change of it",
                 _SENT,
@@ -129,7 +130,7 @@ def _reading() -> dict[str, Addition]:
     return {
         "get-customers-customer-id": Addition(
             prose="What the record does not have is left out.",
-            parameters=(_PATH_ID, _AUTHORIZATION),
+            parameters=(_PATH_ID, _AUTHORIZATION, REASON),
             granted=SPEECH.granted("The customer", ref(GOT), {"customer": {"customer": created}}),
             refusals=_READ_REFUSALS,
         ),
@@ -156,6 +157,7 @@ def _reading() -> dict[str, Addition]:
                     {"type": "integer", "minimum": 0, "maximum": 999_999_999, "default": 0},
                 ),
                 _AUTHORIZATION,
+                REASON,
             ),
             granted=SPEECH.granted(
                 "Customers of the merchant, newest first",

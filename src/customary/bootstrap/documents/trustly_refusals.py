@@ -12,6 +12,7 @@ from customary.bootstrap.documents.refusals import (
     NOT_JSON,
     OUTDATED,
     QUOTA,
+    REASON_WANTED,
     REPEATED,
     UNKNOWN,
 )
@@ -24,6 +25,7 @@ def refusals() -> dict[str, dict[str, Refusal]]:
     """Return them by response and by example; made when first asked for, since making them runs the room."""
     return {
         **COMMON,
+        "BadHead": {"header": HEADER, "reason": REASON_WANTED},
         "BadQuery": {
             "filter": Refusal(
                 "A parameter is empty, too long or out of range",
@@ -31,6 +33,7 @@ def refusals() -> dict[str, dict[str, Refusal]]:
             ),
             "query": REPEATED,
             "header": HEADER,
+            "reason": REASON_WANTED,
         },
         "BadRequest": {
             "header": HEADER,
@@ -43,6 +46,7 @@ def refusals() -> dict[str, dict[str, Refusal]]:
             ),
             "key": KEY_REUSED,
             "outdated": OUTDATED,
+            "reason": REASON_WANTED,
         },
         "Unauthorized": {
             "credentials": Refusal("Credentials are missing, wrong, revoked or expired", Unauthenticated()),
