@@ -18,9 +18,14 @@ from contracts.rows import (
 )
 from customary.app.ports import (
     BlockRow,
+    CheckpointRow,
+    Posting,
     ReadAnswer,
     ReadBlocks,
+    ReadCheckpoints,
     ReadLeaves,
+    ReadPosted,
+    ReadTail,
     ReadUnsealed,
     Sweep,
     Write,
@@ -110,6 +115,89 @@ def test_the_sealer_is_given_every_leaf_once(store: Store, tenant: str) -> None:
         pass
     both = [b"tenant", *(f"{number}{letter}".encode() for number in range(5) for letter in "ab")]
     assert sealed == {owners[0]: [*both, b"new"], owners[1]: both}
+
+
+def checkpoint(number: int, *, complete: bool = True) -> CheckpointRow:
+    """A checkpoint over whatever there is."""
+    return CheckpointRow(number, later(number), complete, b"line %d" % number)
+
+
+def test_checkpoints_come_back_in_order(store: Store) -> None:
+    """After a number, or the last ones; all of them, or the complete ones; each as it was written."""
+    rows = [checkpoint(number, complete=number % 3 == 1) for number in (1, 2, 3, 4, 5, 9)]
+    for row in rows:
+        store.perform(WriteBlocks((), row))
+    complete = [row for row in rows if row.complete]
+    assert store.ask(ReadCheckpoints()) == rows
+    assert store.ask(ReadCheckpoints(after=2, limit=2)) == rows[2:4]
+    assert store.ask(ReadCheckpoints(newest_first=True, limit=2)) == [rows[-1], rows[-2]]
+    assert store.ask(ReadCheckpoints(complete=True)) == complete
+    assert store.ask(ReadCheckpoints(after=1, complete=True)) == complete[1:]
+    assert store.ask(ReadCheckpoints(newest_first=True, limit=1, complete=True)) == complete[-1:]
+
+
+def test_blocks_are_written_with_their_checkpoint_or_not_at_all(store: Store, tenant: str) -> None:
+    """If the block or the checkpoint is there already, neither is written, nor a posting."""
+    last = store.ask(ReadLeaves(tenant_id=tenant))[-1].leaf_no
+    posting = Posting(tenant, 7, (last,))
+    store.perform(WriteBlocks((block(tenant, 1),), checkpoint(1)))
+    for refused in (
+        WriteBlocks((block(tenant, 2),), checkpoint(1), (posting,)),
+        WriteBlocks((block(tenant, 1),), checkpoint(2), (posting,)),
+    ):
+        with pytest.raises(Conflict):
+            store.perform(refused)
+    assert store.ask(ReadBlocks(tenant)) == [block(tenant, 1)]
+    assert store.ask(ReadCheckpoints()) == [checkpoint(1)]
+    assert store.ask(ReadPosted(tenant, 7, 0, newest_first=False, limit=9)) == []
+
+
+def test_leaves_are_found_under_a_key(store: Store, tenant: str) -> None:
+    """Those of one tenant, in both orders, beyond a number, as many as asked for; no other tenant's."""
+    other = store.new_tenant()
+    for number in range(12):
+        owner = (tenant, other)[number % 2]
+        store.perform(Write(owner, leaves=(leaf(owner, str(number)), leaf(owner, f"{number}b"))))
+    mine, others = (store.ask(ReadLeaves(tenant_id=owner)) for owner in (tenant, other))
+    numbers = tuple(row.leaf_no for row in mine)
+    key = -(1 << 63)
+    for part in (numbers[:5], numbers[5:6], numbers[6:], numbers[:5]):
+        store.perform(WriteBlocks((), postings=(Posting(tenant, key, part), Posting(tenant, 7, part[:1]))))
+    store.perform(WriteBlocks((), postings=(Posting(other, key, (others[0].leaf_no,)),)))
+
+    def found(beyond: int, limit: int, *, newest_first: bool = False) -> list[int]:
+        asked = ReadPosted(tenant, key, beyond, newest_first=newest_first, limit=limit)
+        return [row.leaf_no for row in store.ask(asked)]
+
+    assert store.ask(ReadPosted(tenant, key, 0, newest_first=False, limit=99)) == mine
+    for place, number in enumerate(numbers):
+        assert found(number, 99) == list(numbers[place + 1 :])
+        assert found(number, 3) == list(numbers[place + 1 : place + 4])
+        assert found(number, 99, newest_first=True) == list(reversed(numbers[:place]))
+        assert found(number, 2, newest_first=True) == list(reversed(numbers[:place]))[:2]
+    assert found((1 << 63) - 1, 1, newest_first=True) == [numbers[-1]]
+    assert [row.leaf_no for row in store.ask(ReadPosted(tenant, 7, 0, newest_first=False, limit=9))] == [
+        numbers[0], numbers[5], numbers[6],
+    ]  # fmt: skip
+    assert store.ask(ReadPosted(tenant, 8, 0, newest_first=False, limit=9)) == []
+
+
+def test_a_tail_is_what_no_block_holds(store: Store, tenant: str) -> None:
+    """One tenant's leaves after the last sealed one, in both orders, beyond a number."""
+    store.new_tenant()
+    store.perform(Write(tenant, leaves=tuple(leaf(tenant, str(number)) for number in range(9))))
+    everything = store.ask(ReadLeaves(tenant_id=tenant))
+    assert store.ask(ReadTail(tenant, 0, newest_first=False, limit=99)) == everything
+    last = store.ask(ReadUnsealed(99))[3].leaf_no
+    sealed = structs.replace(block(tenant, 1), leaf_no_last=last)
+    store.perform(WriteBlocks((sealed,), checkpoint(1)))
+    tail = [row for row in everything if row.leaf_no > last]
+    assert store.ask(ReadUnsealed(99)) == tail
+    assert store.ask(ReadTail(tenant, 0, newest_first=False, limit=99)) == tail
+    assert store.ask(ReadTail(tenant, tail[1].leaf_no, newest_first=False, limit=2)) == tail[2:4]
+    assert store.ask(ReadTail(tenant, (1 << 63) - 1, newest_first=True, limit=3)) == tail[:-4:-1]
+    assert store.ask(ReadTail(tenant, tail[1].leaf_no, newest_first=True, limit=3)) == tail[:1]
+    assert store.ask(ReadTail(store.new_tenant(), 0, newest_first=True, limit=3)) == []
 
 
 def test_an_answer_is_found_while_it_is_young(store: Store, tenant: str) -> None:

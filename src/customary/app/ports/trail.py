@@ -31,6 +31,39 @@ class ReadUnsealed(msgspec.Struct, frozen=True, gc=False):
     limit: int
 
 
+class ReadTail(msgspec.Struct, frozen=True, gc=False):
+    """``list[LeafRow]`` of one tenant that come after its last block, from ``beyond`` on, which is left out.
+
+    ``newest_first`` turns the order round: then they are those before ``beyond``.
+    """
+
+    tenant_id: str
+    beyond: int
+    newest_first: bool
+    limit: int
+
+
+class Posting(msgspec.Struct, frozen=True, gc=False):
+    """The numbers of one tenant's leaves, in order, that are found under ``key``, a number of 64 bits.
+
+    What the key stands for is the trail's business (``app.postings``); two things may have one key.
+    """
+
+    tenant_id: str
+    key: int
+    leaf_nos: tuple[int, ...]
+
+
+class ReadPosted(msgspec.Struct, frozen=True, gc=False):
+    """``list[LeafRow]`` of one tenant under that key, in order, beyond a number as in ``ReadTail``."""
+
+    tenant_id: str
+    key: int
+    beyond: int
+    newest_first: bool
+    limit: int
+
+
 class BlockRow(msgspec.Struct, frozen=True, gc=False):
     """A stretch of a tenant's trail: the digests of its leaves, chained and signed (``app.trail``)."""
 
@@ -55,7 +88,37 @@ class ReadBlocks(msgspec.Struct, frozen=True, gc=False):
     limit: int = 1000
 
 
+class CheckpointRow(msgspec.Struct, frozen=True, gc=False):
+    """What was signed over the heads of the trails at one instant: ``line`` is all of it.
+
+    A ``complete`` one has the heads of all tenants, any other those that moved since the one before it.
+    """
+
+    checkpoint_no: int
+    at: datetime
+    complete: bool
+    line: bytes
+
+
+class ReadCheckpoints(msgspec.Struct, frozen=True, gc=False):
+    """``list[CheckpointRow]`` after that number in order, or the last ones, newest first.
+
+    With ``complete`` only complete ones; ``after`` is not looked at with ``newest_first``.
+    """
+
+    after: int = 0
+    limit: int = 1000
+    newest_first: bool = False
+    complete: bool = False
+
+
 class WriteBlocks(msgspec.Struct, frozen=True, gc=False):
-    """Append blocks; Conflict when a block of that number exists (another sealer was first)."""
+    """Append blocks with the checkpoint over them and the postings of their leaves: all of it or nothing.
+
+    Conflict when a block or checkpoint of that number exists: another sealer was first. A posting that is
+    there already stays as it is.
+    """
 
     blocks: tuple[BlockRow, ...]
+    checkpoint: CheckpointRow | None = None
+    postings: tuple[Posting, ...] = ()

@@ -150,6 +150,30 @@ STORE_STEPS = numbered(
         PRIMARY KEY (tenant_id, block_no)
     ) STRICT, WITHOUT ROWID
     """,
+    # So that what is kept elsewhere about this store, its checkpoints, is not taken for another's.
+    "INSERT INTO meta (name, value) VALUES ('store_id', randomblob(16))",
+    # Numbers that only go forward, each under its name.
+    "CREATE TABLE marks (name TEXT NOT NULL PRIMARY KEY, number INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    """
+    CREATE TABLE checkpoints (
+        checkpoint_no INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        complete INTEGER NOT NULL,
+        line BLOB NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX checkpoints_complete ON checkpoints (checkpoint_no) WHERE complete = 1",
+    # Where a key is random, as a customer's is, so is the page its row is put on. An epoch is a stretch of
+    # the trail: within one there are few pages, and the older ones are never written again.
+    """
+    CREATE TABLE postings (
+        epoch INTEGER NOT NULL,
+        key INTEGER NOT NULL,
+        leaf_no INTEGER NOT NULL,
+        more BLOB,
+        PRIMARY KEY (epoch, key, leaf_no)
+    ) STRICT, WITHOUT ROWID
+    """,
 )
 
 KEYS_STEPS = numbered(

@@ -1,4 +1,4 @@
-"""Answers to the requests that read records, answers and the trail.
+"""Answers to the requests that read records and answers.
 
 The statements name tables of both databases: whichever is the connection's main one, no name is in both.
 Here nothing is written, and nothing is known of batches, threads or failures.
@@ -9,20 +9,15 @@ from functools import cache
 from apsw import Connection
 
 from customary.app.ports import (
-    BlockRow,
-    LeafRow,
     ReadAnswer,
-    ReadBlocks,
-    ReadLeaves,
     ReadPage,
     ReadRecord,
     ReadTagged,
-    ReadUnsealed,
     ReadVersion,
     SealedCustomer,
     StoredAnswer,
 )
-from customary.storage.sqlite.rows import instant_at, microseconds, packed, record, unpacked
+from customary.storage.sqlite.rows import instant_at, microseconds, packed, record
 
 RECORD_BY_ID = """
 SELECT c.customer_id, c.customer_number, c.merchant_no, c.version, c.sealed, c.guarded, c.created_at,
@@ -56,27 +51,6 @@ HAS_TAG = "SELECT 1 FROM tags WHERE tenant_id = ? AND kind = ? AND tag = ? AND r
 ANSWER = """
 SELECT key_tag, request_tag, customer_id, version, at FROM answers
 WHERE tenant_id = ? AND key_tag = ? AND at >= ?
-"""
-LEAVES = "SELECT tenant_id, at, body, leaf_no FROM leaves WHERE leaf_no > ? ORDER BY leaf_no LIMIT ?"
-# No index by tenant: it would cost every write, and this is asked for by a person or a verification.
-LEAVES_OF_TENANT = """
-SELECT tenant_id, at, body, leaf_no FROM leaves WHERE leaf_no > ? AND tenant_id = ? ORDER BY leaf_no LIMIT ?
-"""
-# Here one row of numbers serves all tenants, so what was sealed last of any tenant was sealed last of all.
-SEALED_TO = """
-SELECT max(b.leaf_no_last)
-FROM tenants AS t CROSS JOIN blocks AS b ON b.tenant_id = t.tenant_id
-WHERE b.block_no = (SELECT max(block_no) FROM blocks WHERE tenant_id = t.tenant_id)
-"""
-BLOCKS_OF_TENANT = """
-SELECT tenant_id, block_no, leaf_no_first, leaf_no_last, at, digests, link, signature FROM blocks
-WHERE tenant_id = ? AND block_no > ? ORDER BY block_no LIMIT ?
-"""
-LAST_BLOCKS = """
-SELECT b.tenant_id, b.block_no, b.leaf_no_first, b.leaf_no_last, b.at, x'' AS digests, b.link, b.signature
-FROM tenants AS t CROSS JOIN blocks AS b ON b.tenant_id = t.tenant_id
-WHERE b.block_no = (SELECT max(block_no) FROM blocks WHERE tenant_id = t.tenant_id)
-ORDER BY b.tenant_id
 """
 
 
@@ -196,7 +170,7 @@ def _uniquely_tagged(connection: Connection, tenant: bytes, request: ReadPage) -
     return [row_no]
 
 
-# ── Answers and the trail ───────────────────────────────────────────────────────────────────────────────
+# ── Answers ───────────────────────────────────────────────────────────────────────────────
 
 
 def read_answer(connection: Connection, request: ReadAnswer) -> StoredAnswer | None:
@@ -207,32 +181,3 @@ def read_answer(connection: Connection, request: ReadAnswer) -> StoredAnswer | N
         return None
     key_tag, request_tag, customer_id, version, at = row
     return StoredAnswer(request.tenant_id, key_tag, request_tag, customer_id, version, instant_at(at))
-
-
-def read_leaves(connection: Connection, request: ReadLeaves) -> list[LeafRow]:
-    """Return leaves after that number, in order."""
-    if request.tenant_id is None:
-        rows = connection.execute(LEAVES, (request.after, request.limit))
-    else:
-        asked = (request.after, packed(request.tenant_id), request.limit)
-        rows = connection.execute(LEAVES_OF_TENANT, asked)
-    return [LeafRow(unpacked(tenant), instant_at(at), body, leaf_no) for tenant, at, body, leaf_no in rows]
-
-
-def read_unsealed(connection: Connection, request: ReadUnsealed) -> list[LeafRow]:
-    """Return the leaves after the last that is in a block, in order."""
-    sealed_to = connection.execute(SEALED_TO).get or 0
-    return read_leaves(connection, ReadLeaves(after=sealed_to, limit=request.limit))
-
-
-def read_blocks(connection: Connection, request: ReadBlocks) -> list[BlockRow]:
-    """Return the blocks of one tenant in order, or the last one of each."""
-    if request.tenant_id is None:
-        rows = connection.execute(LAST_BLOCKS)
-    else:
-        asked = (packed(request.tenant_id), request.after, request.limit)
-        rows = connection.execute(BLOCKS_OF_TENANT, asked)
-    return [
-        BlockRow(unpacked(tenant), block_no, first, last, instant_at(at), digests, link, signature)
-        for tenant, block_no, first, last, at, digests, link, signature in rows
-    ]

@@ -14,13 +14,16 @@ from customary.app.ports import (
     MarkUsed,
     ReadAnswer,
     ReadBlocks,
+    ReadCheckpoints,
     ReadCredentials,
     ReadGeneration,
     ReadLeaves,
     ReadMerchants,
     ReadPage,
+    ReadPosted,
     ReadRecord,
     ReadTagged,
+    ReadTail,
     ReadTenantKeys,
     ReadTenants,
     ReadUnsealed,
@@ -34,7 +37,7 @@ from customary.app.ports import (
     WriteTenant,
 )
 from customary.domain.errors import CustomaryError
-from customary.storage.sqlite import reads, registry, writes
+from customary.storage.sqlite import reads, registry, trail, writes
 
 T = TypeVar("T")
 Answering = Callable[[Connection, Any], Any]
@@ -45,9 +48,12 @@ READS: Mapping[type, Answering] = {
     ReadVersion: reads.read_version,
     ReadPage: reads.read_page,
     ReadAnswer: reads.read_answer,
-    ReadLeaves: reads.read_leaves,
-    ReadUnsealed: reads.read_unsealed,
-    ReadBlocks: reads.read_blocks,
+    ReadLeaves: trail.read_leaves,
+    ReadUnsealed: trail.read_unsealed,
+    ReadBlocks: trail.read_blocks,
+    ReadCheckpoints: trail.read_checkpoints,
+    ReadTail: trail.read_tail,
+    ReadPosted: trail.read_posted,
     ReadTenants: registry.read_tenants,
     ReadMerchants: registry.read_merchants,
     ReadTenantKeys: registry.read_tenant_keys,
@@ -56,7 +62,7 @@ READS: Mapping[type, Answering] = {
 }
 WRITES: Mapping[type, Answering] = {
     Write: writes.write,
-    WriteBlocks: writes.write_blocks,
+    WriteBlocks: trail.write_blocks,
     Sweep: writes.sweep,
     WriteTenant: registry.write_tenant,
     WriteMerchant: registry.write_merchant,

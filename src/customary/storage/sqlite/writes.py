@@ -1,13 +1,13 @@
-"""What writing requests do to the rows of records, answers and the trail.
+"""What writing requests do to the rows of records, their leaves, and answers.
 
-A refusal (``TagTaken``, ``Outdated``, ``Conflict``) leaves no trace of its request, so that the job may go on
+A refusal (``TagTaken``, ``Outdated``) leaves no trace of its request, so that the job may go on
 in the same transaction. Nothing is known here of batches, threads or failures.
 """
 
 from apsw import Connection
 
-from customary.app.ports import SealedCustomer, Sweep, Tag, TagTaken, Write, WriteBlocks
-from customary.domain.errors import Conflict, Outdated
+from customary.app.ports import SealedCustomer, Sweep, Tag, TagTaken, Write
+from customary.domain.errors import Outdated
 from customary.storage.sqlite.rows import microseconds, owner
 
 # The row number of a new customer comes from its key: the keys are committed first (see files.writing), so
@@ -51,11 +51,6 @@ SWEEP_SOME = """
 DELETE FROM answers WHERE (tenant_id, key_tag) IN
     (SELECT tenant_id, key_tag FROM answers INDEXED BY answers_by_age WHERE at < ? ORDER BY at LIMIT ?)
 """
-ADD_BLOCK = """
-INSERT INTO blocks (tenant_id, block_no, leaf_no_first, leaf_no_last, at, digests, link, signature)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-"""
-HAS_BLOCK = "SELECT 1 FROM blocks WHERE tenant_id = ? AND block_no = ?"
 
 
 def write(connection: Connection, request: Write) -> None:
@@ -156,26 +151,6 @@ def _add_unique_tags(connection: Connection, tenant: bytes, row_no: int, tags: t
             for undone in added:
                 execute(DROP_UNIQUE_TAG, (tenant, undone.kind, undone.digest, row_no))
             raise TagTaken(tag.kind)
-
-
-def write_blocks(connection: Connection, request: WriteBlocks) -> None:
-    """Append blocks of the trail, all or none."""
-    for block in request.blocks:
-        asked = (owner(block.tenant_id), block.block_no)
-        if connection.execute(HAS_BLOCK, asked).fetchone() is not None:
-            raise Conflict(detail="a block of that number exists", field="block_no")
-    for block in request.blocks:
-        row = (
-            owner(block.tenant_id),
-            block.block_no,
-            block.leaf_no_first,
-            block.leaf_no_last,
-            microseconds(block.at),
-            block.digests,
-            block.link,
-            block.signature,
-        )
-        connection.execute(ADD_BLOCK, row)
 
 
 def sweep(connection: Connection, request: Sweep) -> int:
