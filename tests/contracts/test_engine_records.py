@@ -153,7 +153,7 @@ def test_a_taken_tag_refuses_the_write_whole(store: Store, tenant: str) -> None:
     """TagTaken says which kind is taken, and nothing of the write is stored."""
     held, refused = record(tenant), record(tenant)
     store.perform(stored(held, unique_tags=(external("a"),)))
-    number = tag(TagKind.CUSTOMER_NUMBER, "n")
+    number = tag(TagKind.ORG_ID, "n")
     whole = stored(
         refused,
         unique_tags=(number, external("a")),
@@ -193,7 +193,7 @@ def test_an_update_to_a_taken_tag_is_refused_whole(store: Store, tenant: str) ->
 def test_tags_move_with_an_update(store: Store, tenant: str) -> None:
     """Dropped tags no longer find the record, and are free; added ones find it; kept ones may be repeated."""
     first = record(tenant)
-    email, number = (tag(TagKind.EMAIL, "old"), tag(TagKind.CUSTOMER_NUMBER, "n"))
+    email, number = (tag(TagKind.EMAIL, "old"), tag(TagKind.ORG_ID, "n"))
     store.perform(stored(first, unique_tags=(number, external("a")), tags=(email,)))
     second = next_version(first)
     change = replaced(
@@ -225,14 +225,14 @@ def test_a_job_may_catch_a_refusal_and_go_on(store: Store, tenant: str) -> None:
     def job():  # type: ignore[no-untyped-def]  # what a generator yields here has no one type
         caught = []
         try:
-            yield stored(other, unique_tags=(tag(TagKind.CUSTOMER_NUMBER, "1"), external("a")))
+            yield stored(other, unique_tags=(tag(TagKind.ORG_ID, "1"), external("a")))
         except TagTaken as taken:
             caught.append(taken.kind)
         try:
             yield Write(tenant, record=next_version(first), replaces=7)
         except Outdated:
             caught.append(7)
-        yield stored(other, unique_tags=(tag(TagKind.CUSTOMER_NUMBER, "1"), external("b")))
+        yield stored(other, unique_tags=(tag(TagKind.ORG_ID, "1"), external("b")))
         return caught
 
     assert store.run(store.engine.perform(job)) == [TagKind.EXTERNAL_ID, 7]
@@ -265,11 +265,10 @@ def test_jobs_without_a_loop_are_committed_together(store: Store, tenant: str) -
     assert engine.read_now(asking(ReadRecord(tenant, three.customer_id))) == three
 
 
-def test_a_tag_is_found_for_its_own_merchant(store: Store, tenant: str) -> None:
+def test_a_record_is_found_for_its_own_merchant(store: Store, tenant: str) -> None:
     """Asked for one merchant's, a record of another is not there; asked for any's, it is."""
-    number = tag(TagKind.CUSTOMER_NUMBER, "n")
     held = record(tenant, merchant_no=2)
-    store.perform(stored(held, unique_tags=(number,)))
-    assert store.ask(ReadTagged(tenant, number)) == held
-    assert store.ask(ReadTagged(tenant, number, merchant_no=2)) == held
-    assert store.ask(ReadTagged(tenant, number, merchant_no=1)) is None
+    store.perform(stored(held))
+    assert store.ask(ReadRecord(tenant, held.customer_id)) == held
+    assert store.ask(ReadRecord(tenant, held.customer_id, merchant_no=2)) == held
+    assert store.ask(ReadRecord(tenant, held.customer_id, merchant_no=1)) is None

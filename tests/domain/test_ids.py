@@ -9,9 +9,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from customary.domain import ids
-from customary.domain.customer import CustomerID
+from customary.domain.customer import CustomerID, TenantID
 
-draws = st.binary(min_size=ids.RANDOM_BYTES, max_size=ids.RANDOM_BYTES)
+draws = st.binary(min_size=32, max_size=32)
 customer_ids = st.text(ids.BASE58, min_size=12, max_size=12).map(CustomerID)
 
 
@@ -34,7 +34,7 @@ def test_random_bytes_make_a_customer_id(drawn: bytes) -> None:
 
 def test_every_character_is_as_likely() -> None:
     """Each of the 58 comes from four of 256 bytes; the bytes that are left over are thrown away."""
-    usable = [bytes([byte]) * ids.RANDOM_BYTES for byte in range(232)]
+    usable = [bytes([byte]) * 32 for byte in range(232)]
     assert Counter(ids.customer_id_from(drawn)[0] for drawn in usable) == dict.fromkeys(ids.BASE58, 4)
 
 
@@ -154,3 +154,14 @@ def test_what_only_resembles_a_customer_number_is_none(text: str) -> None:
 def test_digits_are_ascii_digits(text: str) -> None:
     """What other alphabets, signs or blanks add is refused."""
     assert not ids.is_digits(text)
+
+
+@given(st.uuids().map(str), draws, draws)
+def test_a_number_has_one_id_in_a_tenant(tenant: str, one: bytes, other: bytes) -> None:
+    """The id of a number is always the same, is another for another number, and another in another tenant."""
+    first, second = ids.customer_number_from(one), ids.customer_number_from(other)
+    made = ids.customer_id_of_number(TenantID(tenant), first)
+    assert ids.is_customer_id(made)
+    assert made == ids.customer_id_of_number(TenantID(tenant), first)
+    assert (made == ids.customer_id_of_number(TenantID(tenant), second)) is (first == second)
+    assert made != ids.customer_id_of_number(TenantID("00000000-0000-4000-8000-000000000000"), first)

@@ -52,9 +52,9 @@ from customary.domain.customer import (
     changed_fields,
     known_fields,
 )
-from customary.domain.errors import Conflict, IdempotencyMismatch, NotFound, Unavailable
+from customary.domain.errors import Conflict, IdempotencyMismatch, NotFound, Outdated, Unavailable
 from customary.domain.event import Event
-from customary.domain.ids import RANDOM_BYTES, customer_id_from, customer_number_from
+from customary.domain.ids import customer_id_of_number, customer_number_from
 from customary.domain.masking import masks_of
 
 T = TypeVar("T")
@@ -151,9 +151,11 @@ class Run:
         The engine is told whose it must be, so that a foreign record is neither read nor opened: time does
         not tell it from an unknown one (Trustly contract T19).
         """
-        tag = self.tenant.tag(TagKind.CUSTOMER_NUMBER, request.customer_number)
-        asked = ReadTagged(self.principal.tenant_id, tag, self.principal.merchant_no)
-        return self.opened((yield asked), request.clear)
+        tenant_id = self.principal.tenant_id
+        customer_id = customer_id_of_number(tenant_id, request.customer_number)
+        return self.opened(
+            (yield ReadRecord(tenant_id, customer_id, self.principal.merchant_no)), request.clear
+        )
 
     def find_by_external_id(self, request: FindByExternalID) -> Generator[Any, Any, Customer | None]:
         """Answer with the customer of the merchant's own id, or None."""
@@ -162,12 +164,12 @@ class Run:
 
     def list_page(self, request: ListPage) -> Generator[Any, Any, Page]:
         """Answer with a page of customers, found by the tags of what is asked for."""
+        if request.customer_number is not None:
+            return (yield from self._page_of_one(request, request.customer_number))
         tag = self.tenant.tag
         unique_tags = []
         if request.external_id is not None:
             unique_tags.append(self.external_id_tag(self.principal.home_merchant_no, request.external_id))
-        if request.customer_number is not None:
-            unique_tags.append(tag(TagKind.CUSTOMER_NUMBER, request.customer_number))
         tags = []
         if request.email is not None:
             tags.append(tag(TagKind.EMAIL, request.email))
@@ -187,16 +189,33 @@ class Run:
             self.wrapped_keys.update({record.customer_id: record.wrapped_key for record in records})
         return Page(tuple(self.tenant.opened(record, request.clear) for record in records), total)
 
+    def _page_of_one(self, request: ListPage, number: str) -> Generator[Any, Any, Page]:
+        """Answer with the customer of a number, if the other conditions hold of it too."""
+        found = yield from self.find_by_number(FindByNumber(number, request.clear))
+        if found is not None:
+            has = found.particulars
+            is_home = found.merchant_no == self.principal.home_merchant_no
+            if (
+                request.external_id not in (None, has.external_id if is_home else None)
+                or request.email not in (None, has.email)
+                or request.org_id not in (None, has.org_id)
+            ):
+                found = None
+        matches = () if found is None else (found,)
+        page = matches[request.offset : request.offset + request.limit]
+        return Page(page, len(matches) if request.counted else -1)
+
     # ── writing ──
 
     def add(self, request: Add) -> Generator[Any, Any, Customer]:
         """Store a new customer under fresh ids and a key of its own."""
         instant = self.clock.instant()
         for _ in range(_DRAWS_MAX):
+            number = customer_number_from(self.dice.random_bytes(16))
             customer = Customer(
                 tenant_id=self.principal.tenant_id,
-                customer_id=customer_id_from(self.dice.random_bytes(RANDOM_BYTES)),
-                customer_number=customer_number_from(self.dice.random_bytes(16)),
+                customer_id=customer_id_of_number(self.principal.tenant_id, number),
+                customer_number=number,
                 merchant_no=self.principal.home_merchant_no,
                 version=1,
                 created_at=instant,
@@ -206,7 +225,6 @@ class Run:
                 guarded=request.guarded,
             )
             unique_tags, tags = self.tags_of(customer.merchant_no, request.particulars)
-            unique_tags += (self.tenant.tag(TagKind.CUSTOMER_NUMBER, customer.customer_number),)
             record = self.tenant.sealed(customer, self.tenant.fresh_key(customer.customer_id))
             fields = known_fields(request.particulars, request.guarded)
             try:
@@ -217,10 +235,10 @@ class Run:
                     tags=tags,
                     **self.told(Action.CUSTOMER_CREATED, customer, instant, fields, record),
                 )
-            except TagTaken as taken:
-                if taken.kind == TagKind.EXTERNAL_ID:
-                    raise Conflict("This external id is taken", field="external_id") from None
-                continue  # the number was drawn before: draw again
+            except TagTaken:
+                raise Conflict("This external id is taken", field="external_id") from None
+            except Outdated:  # the number was drawn before, and with it the id: draw again
+                continue
             return customer
         raise Unavailable(detail="no free customer number in several draws")
 

@@ -5,10 +5,11 @@ Making one from random bytes is pure; where the bytes come from is not known her
 
 import base64
 import binascii
+import hashlib
 import re
 import uuid
 
-from customary.domain.customer import CustomerID, CustomerNumber
+from customary.domain.customer import CustomerID, CustomerNumber, TenantID
 
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 CUSTOMER_ID_LENGTH = 12  # log2(58 ** 12) is 70.3 bits
@@ -22,9 +23,6 @@ _DIGITS = re.compile(r"[0-9]+", re.ASCII)
 _TO_BASE58 = bytes(ord(BASE58[byte % 58]) for byte in range(256))
 _REJECTED = bytes(range(232, 256))
 
-RANDOM_BYTES = 32
-"""How many random bytes make one id; fewer than 12 of 32 are kept once in 10^14 draws."""
-
 
 def customer_id_from(random_bytes: bytes) -> CustomerID:
     """Return a customer id of 70 random bits.
@@ -33,9 +31,20 @@ def customer_id_from(random_bytes: bytes) -> CustomerID:
     '111111111111'
     """
     kept = random_bytes.translate(_TO_BASE58, _REJECTED)
-    if len(kept) < CUSTOMER_ID_LENGTH:
+    if len(kept) < CUSTOMER_ID_LENGTH:  # of 32 random bytes once in 10^14 times, of 64 never
         raise ValueError("too few usable random bytes")
     return CustomerID(kept[:CUSTOMER_ID_LENGTH].decode("ascii"))
+
+
+def customer_id_of_number(tenant_id: TenantID, number: str) -> CustomerID:
+    """Return the id of the record that has this number: it has both, and one index finds it by either.
+
+    The number is drawn at random, and the id is as random as that to all who do not know the number.
+
+    >>> customer_id_of_number(TenantID("6a1d3b3c-4a55-4f0e-9d7c-000000000001"), "410027364519")
+    'Y3vMZ8BH7mZS'
+    """
+    return customer_id_from(hashlib.sha512(f"customary customer id\n{tenant_id}\n{number}".encode()).digest())
 
 
 def customer_number_from(random_bytes: bytes) -> CustomerNumber:

@@ -9,9 +9,8 @@ from customary.app.ports.trail import LeafRow
 
 
 class TagKind(IntEnum):
-    """What a lookup tag stands for. Numbers are stored: never reuse one."""
+    """What a lookup tag stands for. Numbers are stored: never reuse one (1 stood for customer numbers)."""
 
-    CUSTOMER_NUMBER = 1
     EXTERNAL_ID = 2
     EMAIL = 3
     ORG_ID = 4
@@ -45,18 +44,18 @@ class SealedCustomer(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReadRecord(msgspec.Struct, frozen=True, gc=False):
-    """The SealedCustomer of that id, or None."""
+    """The SealedCustomer of that id, if it is of ``merchant_no`` (None: of any), or None."""
 
     tenant_id: str
     customer_id: str
+    merchant_no: int | None = None
 
 
 class ReadTagged(msgspec.Struct, frozen=True, gc=False):
-    """The SealedCustomer that holds this unique tag, if it is of ``merchant_no`` (None: of any), or None."""
+    """The SealedCustomer that holds this unique tag, or None."""
 
     tenant_id: str
     tag: Tag
-    merchant_no: int | None = None
 
 
 class ReadVersion(msgspec.Struct, frozen=True, gc=False):

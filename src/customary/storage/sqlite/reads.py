@@ -23,14 +23,14 @@ RECORD_BY_ID = """
 SELECT c.customer_id, c.customer_number, c.merchant_no, c.version, c.sealed, c.guarded, c.created_at,
        c.updated_at, k.wrapped
 FROM customers AS c LEFT JOIN customer_keys AS k ON k.row_no = c.row_no
-WHERE c.tenant_id = ? AND c.customer_id = ?
+WHERE c.tenant_id = ?1 AND c.customer_id = ?2 AND (?3 IS NULL OR c.merchant_no = ?3)
 """
 RECORD_BY_TAG = """
 SELECT c.customer_id, c.customer_number, c.merchant_no, c.version, c.sealed, c.guarded, c.created_at,
        c.updated_at, k.wrapped
 FROM unique_tags AS u CROSS JOIN customers AS c ON c.row_no = u.row_no
      LEFT JOIN customer_keys AS k ON k.row_no = c.row_no
-WHERE u.tenant_id = ?1 AND u.kind = ?2 AND u.tag = ?3 AND (?4 IS NULL OR c.merchant_no = ?4)
+WHERE u.tenant_id = ? AND u.kind = ? AND u.tag = ?
 """
 RECORD_BY_ROW = """
 SELECT c.customer_id, c.customer_number, c.merchant_no, c.version, c.sealed, c.guarded, c.created_at,
@@ -56,22 +56,22 @@ WHERE tenant_id = ? AND key_tag = ? AND at >= ?
 
 def read_record(connection: Connection, request: ReadRecord) -> SealedCustomer | None:
     """Return the record of that id."""
-    row = connection.execute(RECORD_BY_ID, (packed(request.tenant_id), request.customer_id)).fetchone()
+    asked = (packed(request.tenant_id), request.customer_id, request.merchant_no)
+    row = connection.execute(RECORD_BY_ID, asked).fetchone()
     return None if row is None else record(request.tenant_id, row)
 
 
 def read_tagged(connection: Connection, request: ReadTagged) -> SealedCustomer | None:
     """Return the record that holds this unique tag."""
     tag = request.tag
-    asked = (packed(request.tenant_id), tag.kind, tag.digest, request.merchant_no)
-    row = connection.execute(RECORD_BY_TAG, asked).fetchone()
+    row = connection.execute(RECORD_BY_TAG, (packed(request.tenant_id), tag.kind, tag.digest)).fetchone()
     return None if row is None else record(request.tenant_id, row)
 
 
 def read_version(connection: Connection, request: ReadVersion) -> SealedCustomer | None:
     """Return the record as it was at that version, which may be the current one."""
     tenant = packed(request.tenant_id)
-    row = connection.execute(RECORD_BY_ID, (tenant, request.customer_id)).fetchone()
+    row = connection.execute(RECORD_BY_ID, (tenant, request.customer_id, None)).fetchone()
     if row is None:
         return None
     current = record(request.tenant_id, row)
