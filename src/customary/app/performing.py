@@ -62,6 +62,7 @@ T = TypeVar("T")
 _MILLISECOND = timedelta(milliseconds=1)
 _DRAWS_MAX = 8
 _ANNOUNCED = frozenset({Action.CUSTOMER_CREATED, Action.CUSTOMER_UPDATED})
+_NO_EXTERNAL_ID = (0, "", Tag(0, b""))
 _encode = msgspec.json.Encoder().encode
 
 
@@ -100,6 +101,7 @@ class Run:
         self.deed = deed
         self.wrapped_keys: dict[str, bytes] = {}
         self.answer_tags: tuple[bytes, bytes] | None = None
+        self.last_external_id = _NO_EXTERNAL_ID
         self.reason_required = False
 
     # ── reading ──
@@ -355,8 +357,14 @@ class Run:
         return unique, tags
 
     def external_id_tag(self, merchant_no: int, external_id: str) -> Tag:
-        """Return the tag of an external id, which is unique within one merchant."""
-        return self.tenant.tag(TagKind.EXTERNAL_ID, str(merchant_no), external_id)
+        """Return the tag of an external id, which is unique within one merchant.
+
+        The last one is kept: what is looked for in vain is nearly always what is stored next.
+        """
+        if self.last_external_id[:2] != (merchant_no, external_id):
+            tag = self.tenant.tag(TagKind.EXTERNAL_ID, str(merchant_no), external_id)
+            self.last_external_id = merchant_no, external_id, tag
+        return self.last_external_id[2]
 
 
 def record_digest(record: SealedCustomer) -> str:

@@ -5,7 +5,7 @@ Absent data are ``None`` in a record; in a patch ``UNSET`` keeps, ``None`` clear
 """
 
 from datetime import datetime
-from typing import NewType
+from typing import Any, NewType
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -178,11 +178,7 @@ class CustomerPatch(msgspec.Struct, frozen=True, omit_defaults=True):
     license_number: str | UnsetType | None = UNSET
 
 
-_PLAIN_FIELDS: tuple[str, ...] = tuple(
-    name
-    for name in Particulars.__struct_fields__
-    if name not in {"full_name", "given_name", "family_name", "address", "custom_data"}
-)
+_NAMES = ("full_name", "given_name", "family_name")
 
 EMPTY = (Particulars(), NOTHING_GUARDED)
 
@@ -197,19 +193,16 @@ def patched(particulars: Particulars, guarded: Guarded, patch: CustomerPatch) ->
     >>> p.given_name, g.tax_id
     ('Sarah', '123456790')
     """
-    changes: dict[str, object] = {}
-    for name in _PLAIN_FIELDS:
-        value = getattr(patch, name)
-        if value is not UNSET:
-            changes[name] = value
-    changes.update(_name_changes(particulars, patch))
-    if patch.address is not UNSET:
-        changes["address"] = _patched_address(particulars.address, patch.address)
-    if patch.custom_data is not UNSET:
-        changes["custom_data"] = (
-            None if patch.custom_data is None else merged(particulars.custom_data, patch.custom_data)
-        )
-    guarded_changes = {name: value for name in GUARDED_FIELDS if (value := getattr(patch, name)) is not UNSET}
+    changes: dict[str, Any] = msgspec.to_builtins(patch)  # without what is UNSET
+    guarded_changes = {name: changes.pop(name) for name in GUARDED_FIELDS if name in changes}
+    if not changes.keys().isdisjoint(_NAMES):
+        for name in _NAMES:
+            changes.pop(name, None)
+        changes.update(_name_changes(particulars, patch))
+    if changes.get("address") is not None:
+        changes["address"] = msgspec.structs.replace(particulars.address or Address(), **changes["address"])
+    if changes.get("custom_data") is not None:
+        changes["custom_data"] = merged(particulars.custom_data, changes["custom_data"])
     return (
         msgspec.structs.replace(particulars, **changes) if changes else particulars,
         msgspec.structs.replace(guarded, **guarded_changes) if guarded_changes else guarded,
@@ -232,15 +225,6 @@ def _name_changes(particulars: Particulars, patch: CustomerPatch) -> dict[str, o
         if asked != shown:
             changes = {"full_name": None, "given_name": asked[0], "family_name": asked[1]}
     return changes
-
-
-def _patched_address(address: Address | None, patch: AddressPatch | None) -> Address | None:
-    if patch is None:
-        return None
-    changes = {
-        name: value for name in Address.__struct_fields__ if (value := getattr(patch, name)) is not UNSET
-    }
-    return msgspec.structs.replace(address or Address(), **changes)
 
 
 def known_fields(particulars: Particulars, guarded: Guarded) -> tuple[str, ...]:
