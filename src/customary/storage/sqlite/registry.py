@@ -172,7 +172,7 @@ def write_tenant(connection: Connection, request: WriteTenant) -> None:
 def write_merchant(connection: Connection, request: WriteMerchant) -> None:
     """Store a new merchant of a tenant that exists."""
     merchant = request.merchant
-    tenant = _known(connection, merchant.tenant_id)
+    tenant = known(connection, merchant.tenant_id)
     if connection.execute(HAS_MERCHANT_ID, (merchant.merchant_id,)).fetchone() is not None:
         raise Conflict(detail="the merchant id is taken", field="merchant_id")
     if connection.execute(HAS_MERCHANT_NO, (tenant, merchant.merchant_no)).fetchone() is not None:
@@ -191,7 +191,7 @@ def write_merchant(connection: Connection, request: WriteMerchant) -> None:
 def write_credential(connection: Connection, request: WriteCredential) -> None:
     """Store a credential, new or changed, and its secrets in place of all earlier ones."""
     credential = request.row.credential
-    tenant = _known(connection, credential.tenant_id)
+    tenant = known(connection, credential.tenant_id)
     held = connection.execute(OWNER_OF_CREDENTIAL, (credential.key_id,)).fetchone()
     if held is not None and held[0] != tenant:
         raise Conflict(detail="the key id is another tenant's", field="key_id")
@@ -230,7 +230,8 @@ def read_generation(connection: Connection, _: ReadGeneration) -> int:
     return generation_of(connection)
 
 
-def _known(connection: Connection, tenant_id: str) -> bytes:
+def known(connection: Connection, tenant_id: str) -> bytes:
+    """Return the 16 bytes of the GUID of a tenant that exists; Conflict otherwise."""
     tenant = owner(tenant_id)
     if connection.execute(TENANT, (tenant,)).fetchone() is None:
         raise Conflict(detail="no tenant of that id", field="tenant_id")

@@ -10,34 +10,47 @@ import apsw
 from apsw import Connection
 
 from customary.app.ports import (
+    ChangeTags,
     Job,
     MarkUsed,
     ReadAnswer,
     ReadBlocks,
     ReadCheckpoints,
     ReadCredentials,
+    ReadEarlierVersions,
     ReadGeneration,
+    ReadKeys,
     ReadLeaves,
     ReadMerchants,
+    ReadNote,
+    ReadNotes,
     ReadPage,
     ReadPosted,
     ReadRecord,
+    ReadRecords,
     ReadTagged,
+    ReadTagsHeld,
     ReadTail,
     ReadTenantKeys,
     ReadTenants,
     ReadUnsealed,
     ReadVersion,
+    Reseal,
+    RewrapKeys,
+    RewrapSecrets,
+    RewrapTenantKeys,
     Sweep,
     TagTaken,
     Write,
     WriteBlocks,
     WriteCredential,
     WriteMerchant,
+    WriteNote,
     WriteTenant,
+    WriteTenantKeys,
 )
 from customary.domain.errors import CustomaryError
-from customary.storage.sqlite import reads, registry, trail, writes
+from customary.storage.sqlite import reads, registry, trail, turning, writes
 
 T = TypeVar("T")
 Answering = Callable[[Connection, Any], Any]
@@ -59,6 +72,12 @@ READS: Mapping[type, Answering] = {
     ReadTenantKeys: registry.read_tenant_keys,
     ReadCredentials: registry.read_credentials,
     ReadGeneration: registry.read_generation,
+    ReadNote: turning.read_note,
+    ReadNotes: turning.read_notes,
+    ReadKeys: turning.read_keys,
+    ReadRecords: turning.read_records,
+    ReadEarlierVersions: turning.read_earlier_versions,
+    ReadTagsHeld: turning.read_tags_held,
 }
 WRITES: Mapping[type, Answering] = {
     Write: writes.write,
@@ -68,6 +87,13 @@ WRITES: Mapping[type, Answering] = {
     WriteMerchant: registry.write_merchant,
     WriteCredential: registry.write_credential,
     MarkUsed: registry.mark_used,
+    WriteNote: turning.write_note,
+    WriteTenantKeys: turning.write_tenant_keys,
+    RewrapTenantKeys: turning.rewrap_tenant_keys,
+    RewrapKeys: turning.rewrap_keys,
+    RewrapSecrets: turning.rewrap_secrets,
+    ChangeTags: turning.change_tags,
+    Reseal: turning.reseal,
 }
 
 

@@ -83,7 +83,7 @@ def _added(
     execute(ADD_KEY, (record.wrapped_key,))
     row_no = connection.last_insert_rowid()
     try:
-        _add_unique_tags(connection, tenant, row_no, unique_tags)
+        add_unique_tags(connection, tenant, row_no, unique_tags)
     except TagTaken:
         execute(DROP_KEY, (row_no,))
         raise
@@ -118,7 +118,7 @@ def _replaced(connection: Connection, tenant: bytes, record: SealedCustomer, req
     # What was sealed under a key that was wrapped or drawn anew since, or destroyed, must not be stored.
     if execute(KEY, (row_no,)).get != record.wrapped_key:
         raise Outdated(detail="another key is stored")
-    _add_unique_tags(connection, tenant, row_no, request.unique_tags)
+    add_unique_tags(connection, tenant, row_no, request.unique_tags)
     for tag in request.unique_tags_dropped:
         if tag not in request.unique_tags:
             execute(DROP_UNIQUE_TAG, (tenant, tag.kind, tag.digest, row_no))
@@ -139,7 +139,7 @@ def _replaced(connection: Connection, tenant: bytes, record: SealedCustomer, req
     return row_no
 
 
-def _add_unique_tags(connection: Connection, tenant: bytes, row_no: int, tags: tuple[Tag, ...]) -> None:
+def add_unique_tags(connection: Connection, tenant: bytes, row_no: int, tags: tuple[Tag, ...]) -> None:
     """Give the unique tags to this row, all or none."""
     execute = connection.execute
     added: list[Tag] = []
