@@ -23,6 +23,7 @@ from customary.app import trail
 from customary.app.ports import Sweep
 from customary.bootstrap import documents, status
 from customary.bootstrap.house import House
+from customary.bootstrap.memory import forbid_core
 from customary.bootstrap.rooms import rooms
 from customary.config import ConfigurationError, Settings
 from customary.domain.errors import CustomaryError, Unavailable
@@ -178,6 +179,7 @@ def serve(settings: Settings, announce: Callable[[House, str], None]) -> None:
     address cannot be had, and what opening the house raises.
     """
     _refuse_clear_http(settings)
+    forbid_core()
     listener = _listener(settings)
     with listener, House(settings, serving=True, fatal=_stop_at_once) as house:
         nonces = NonceStore(settings.data)
