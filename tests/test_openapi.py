@@ -20,6 +20,8 @@ from referencing.jsonschema import DRAFT202012
 from customary.app.customers import Disclosure
 from customary.bootstrap import documents
 from customary.bootstrap.documents.answers import Speech
+from customary.bootstrap.documents.native_speech import SPEECH as NATIVE_SPEECH
+from customary.bootstrap.documents.native_speech import refusals as native_refusals
 from customary.bootstrap.documents.operations import operation_id
 from customary.bootstrap.documents.page import ASSETS
 from customary.bootstrap.documents.trustist import SPEECH as TRUSTIST_SPEECH
@@ -30,6 +32,8 @@ from customary.domain import errors as domain_errors
 from customary.domain.errors import CustomaryError, Invalid
 from customary.http.exchange import NoSuchMethod, NoSuchRoute
 from customary.http.shell import RESPONSE_HEADERS
+from customary.native import routes as native_routes
+from customary.native import wire as native_wire
 from customary.trustist import routes as trustist_routes
 from customary.trustist import wire as trustist_wire
 from customary.trustly import routes as trustly_routes
@@ -41,13 +45,19 @@ Document = dict[str, Any]
 
 TRUSTLY: Document = documents.trustly_document()
 TRUSTIST: Document = documents.trustist_document()
+NATIVE: Document = documents.native_document()
+EVERY = pytest.mark.parametrize(
+    "document", [TRUSTLY, TRUSTIST, NATIVE], ids=["trustly", "trustist", "native"]
+)
 ROOMS = [
     pytest.param(TRUSTLY, trustly_routes, id="trustly"),
     pytest.param(TRUSTIST, trustist_routes, id="trustist"),
+    pytest.param(NATIVE, native_routes, id="native"),
 ]
 SPEECHES = [
     pytest.param(TRUSTLY, TRUSTLY_SPEECH, trustly_refusals(), id="trustly"),
     pytest.param(TRUSTIST, TRUSTIST_SPEECH, trustist_refusals(), id="trustist"),
+    pytest.param(NATIVE, NATIVE_SPEECH, native_refusals(), id="native"),
 ]
 
 
@@ -99,7 +109,7 @@ def test_regenerating_writes_every_document(tmp_path: Path) -> None:
     assert first.keys() == documents.DOCUMENTS.keys()
 
 
-@pytest.mark.parametrize("document", [TRUSTLY, TRUSTIST], ids=["trustly", "trustist"])
+@EVERY
 def test_each_document_is_valid_openapi_3_1(document: Document) -> None:
     """A document that a tool cannot read is none."""
     assert document["openapi"].startswith("3.1.")
@@ -207,7 +217,8 @@ def test_every_operation_says_how_it_refuses_strangers_and_how_the_server_fails(
 ) -> None:
     """401, 400, 500 and 503 can come from everywhere."""
     for _, path, operation in operations_of(document):
-        assert {"200", "400", "401", "500", "503"} <= operation["responses"].keys()
+        assert {"400", "401", "500", "503"} <= operation["responses"].keys()
+        assert {"200", "201"} & operation["responses"].keys()
         assert ("404" in operation["responses"]) == ("{" in path)
         assert ("413" in operation["responses"]) == ("requestBody" in operation)
 
@@ -222,14 +233,14 @@ def test_documented_headers_are_headers_that_may_be_sent(
     assert {b"retry-after", b"www-authenticate", speech.request_id_header.encode()} <= described
 
 
-@pytest.mark.parametrize("document", [TRUSTLY, TRUSTIST], ids=["trustly", "trustist"])
+@EVERY
 def test_every_example_fits_its_schema(document: Document) -> None:
     """Examples of requests, answers and refusals are what the schemas describe."""
     checked = 0
     for _, _, operation in operations_of(document):
         bodies = [operation.get("requestBody", {"content": {}}), *operation["responses"].values()]
         for body in bodies:
-            for content in resolved(document, body)["content"].values():
+            for content in resolved(document, body).get("content", {}).values():
                 for name, example in content["examples"].items():
                     assert faults(document, content["schema"], example["value"]) == [], name
                     checked += 1
@@ -262,6 +273,10 @@ def _trustly_takes(body: dict[str, Any]) -> bool:
 
 def _trustist_takes(body: dict[str, Any]) -> bool:
     return _takes(lambda: trustist_wire.revision(body, date(2025, 1, 21))(None))
+
+
+def _native_takes(body: dict[str, Any]) -> bool:
+    return _takes(lambda: native_wire.revision(body)(None))
 
 
 def _takes(patch: Any) -> bool:
@@ -305,6 +320,18 @@ def test_documented_lengths_of_trustist_are_those_of_the_gate() -> None:
                 member, lambda text, name=name: _trustist_takes({"address": {name: text}})
             )
     assert checked == 7
+
+
+def test_documented_lengths_of_our_own_are_those_of_the_gate() -> None:
+    """A text of the longest or shortest documented length is taken, one character past it is refused."""
+    schemas = NATIVE["components"]["schemas"]
+    checked = 0
+    for name, member in schemas["CustomerSent"]["properties"].items():
+        if "maxLength" in member:
+            checked += _check_lengths(member, lambda text, name=name: _native_takes({name: text}))
+    for name, member in schemas["AddressSent"]["properties"].items():
+        checked += _check_lengths(member, lambda text, name=name: _native_takes({"address": {name: text}}))
+    assert checked == 24
 
 
 def _check_lengths(member: dict[str, Any], takes: Any) -> int:

@@ -255,9 +255,10 @@ def test_every_field_of_a_requests_line_is_documented() -> None:
 def test_every_address_beside_the_apis_is_documented(server: Server) -> None:
     """The operator's page names each, and each is answered without a credential."""
     told = set(re.findall(r"`(/[\w./]+)`", section(OPERATING, "Probes, metrics, documents")))
-    addresses = told - {"/api/v1", "/v1"}
+    addresses = told - {"/api/v1", "/v1", "/native/v1"}
     assert addresses == {
         "/healthz", "/readyz", "/metrics", "/docs", "/openapi/trustly.json", "/openapi/trustist.json",
+        "/openapi/native.json",
     }  # fmt: skip
     assert {server.send("GET", address).status for address in addresses} == {200}
 

@@ -92,6 +92,7 @@ BROKEN = [
     (rules.vendors_words_stay_in_their_rooms, "src/customary/http/x.py", "x = b'externalId'"),
     (rules.vendors_words_stay_in_their_rooms, "src/customary/trustly/x.py", "def f(firstName): ..."),
     (rules.vendors_words_stay_in_their_rooms, "src/customary/trustist/x.py", "f(customData=1)"),
+    (rules.vendors_words_stay_in_their_rooms, "src/customary/native/x.py", "x = {'firstName': 1}"),
     (rules.vendors_words_stay_in_their_rooms, "src/customary/storage/x.py", "if dialect == 'trustly': ..."),
     (rules.the_core_takes_time_and_chance_from_outside, "src/customary/app/x.py", "datetime.now(UTC)"),
     (rules.the_core_takes_time_and_chance_from_outside, "src/customary/domain/x.py", "uuid.uuid4()"),
@@ -124,6 +125,7 @@ def test_every_rule_is_shown_a_breach() -> None:
 
 KEPT = [
     (rules.vendors_words_stay_in_their_rooms, "src/customary/trustly/x.py", "x = {'taxId': 1}"),
+    (rules.vendors_words_stay_in_their_rooms, "src/customary/native/x.py", "x = {'taxId': 1}"),
     (rules.vendors_words_stay_in_their_rooms, "src/customary/x.py", "'''See the trustly contract.'''"),
     (rules.vendors_words_stay_in_their_rooms, "src/customary/config.py", "trustly_not_found_status = 404"),
     (rules.exceptions_are_named, "src/customary/x.py", "try: f()\nexcept BaseException:\n    g()\n    raise"),

@@ -9,9 +9,9 @@ import pytest
 from command_line import CommandLine
 from customary.bootstrap import demo
 from customary.bootstrap.house import House
-from customary.cli import neutral
 from customary.config import Settings
 from customary.domain.customer import GUARDED_FIELDS, Particulars
+from customary.native import wire
 
 TRUSTLY: dict[str, Any] = {
     "name": "Joe User",
@@ -145,9 +145,9 @@ def test_a_mask_is_no_value(line: CommandLine, elsewhere: tuple[str, ...]) -> No
 
 def test_every_field_of_the_record_has_its_place() -> None:
     """A field that is added to the record is written and read, or this says that it is forgotten."""
-    read = {field for field, _ in neutral._TEXTS.values()} | {"address", "enroll_date", "custom_data"}
+    read = {field for field, _ in wire.TEXTS.values()} | {"address", "enroll_date", "custom_data"}
     assert read == set(Particulars.__struct_fields__)
-    assert {neutral.camel(name) for name in (*read, *GUARDED_FIELDS)} <= neutral.MEMBERS
+    assert {wire.camel(name) for name in (*read, *GUARDED_FIELDS)} <= wire.MEMBERS
 
 
 def test_only_the_domains_limits_hold(line: CommandLine, elsewhere: tuple[str, ...]) -> None:

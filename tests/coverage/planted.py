@@ -1,4 +1,4 @@
-"""Requests with a canary in every place where a caller can put something, in both dialects.
+"""Requests with a canary in every place where a caller can put something, in every room.
 
 The members are those of the rooms' own structs, so that a new one is planted, or fails for want of a canary.
 """
@@ -9,11 +9,15 @@ from typing import Any
 from urllib.parse import quote
 
 from coverage.needles import Canaries
+from customary.native import wire as native
 from customary.trustist import wire as trustist
 from customary.trustly import wire as trustly
 
 Json = dict[str, Any]
 _OF_THE_SERVER = {"createdAt", "updatedAt", "merchantId", "customerId"}
+_OF_OUR_SERVER = {
+    "id", "customerNumber", "guid", "tenantId", "merchantId", "version", "createdAt", "updatedAt"
+}  # fmt: skip
 BLANK_KEY = "0" * 12
 
 
@@ -57,6 +61,27 @@ def trustist_person(canaries: Canaries, where: str) -> Json:
     parts = [name for name in trustist.AddressSent.__struct_fields__ if name != "country"]
     body["address"] = {name: text(f"address {name}") for name in parts} | {"country": "GB"}
     assert set(body) == set(trustist.CustomerSent.__struct_fields__)
+    return body
+
+
+def native_person(canaries: Canaries, where: str) -> Json:
+    """Return a customer as programs send it to our own API, with a canary in each member.
+
+    A name has one of two forms, so one ``create`` has the one and all else the other; nor has it what is
+    never shown in clear before it is changed.
+    """
+
+    def text(name: str) -> str:
+        return canaries.text(f"{where} native {name}")
+
+    left_out = {"givenName", "familyName", *native.GUARDED_TEXTS} if where == "create" else {"fullName"}
+    body: Json = {name: text(name) for name in (*native.TEXTS, *native.GUARDED_TEXTS) if name not in left_out}
+    body |= {
+        "enrollDate": int(canaries.digits(f"{where} native enrollDate", 15)),
+        "customData": {text("customData name"): [text("customData value"), {"a": text("customData inside")}]},
+        "address": {name: text(f"address {name}") for name in native.ADDRESS_TEXTS},
+    }
+    assert set(body) == native.MEMBERS - _OF_OUR_SERVER - left_out
     return body
 
 
@@ -163,11 +188,11 @@ def targets(canaries: Canaries, where: str, prefix: str) -> Iterator[str]:
     yield f"{prefix}/customers/{token('deep id')}/accounts"
     yield f"{prefix}/{token('path')}"
     yield f"{prefix}/customers?{token('unknown name')}={token('unknown value')}"
-    for known in ("externalId", "customerId", "orgId", "emailAddress"):
+    for known in ("externalId", "customerId", "orgId", "emailAddress", "email", "customerNumber", "cursor"):
         yield f"{prefix}/customers?{known}={token(known)}"
         yield f"{prefix}/customers?{known}={token(f'{known} too long') * 20}"
         yield f"{prefix}/customers?{known}={token(f'{known} twice')}&{known}={token(f'{known} again')}"
-    for number in ("count", "startIndex", "page", "pageSize"):
+    for number in ("count", "startIndex", "page", "pageSize", "limit"):
         yield f"{prefix}/customers?{number}={token(number)}"
     yield f"{prefix}/customers?a=%ff{token('no UTF-8')}"
 

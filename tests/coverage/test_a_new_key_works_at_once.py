@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from coverage.walked import ALL_PERMISSIONS, ROOMS, SENDERS
+from coverage.walked import ALL_PERMISSIONS, ROOMS, SCHEMES, SENDERS
 from customary.app import credentials
 from customary.bootstrap.house import House
 from customary.config import Settings
@@ -12,7 +12,6 @@ from customary.domain.access import Scheme
 from serving import Key, Server, make_tenancy
 
 KEYS = 20
-SCHEMES = {"trustly": Scheme.BASIC, "trustist": Scheme.HMAC}
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -34,7 +33,7 @@ def test_a_new_key_works_at_once(server: Server, room: str) -> None:
                 house.unsealed,
                 house.dice,
                 tenant_id=tenancy.tenant_id,
-                scheme=SCHEMES[room],
+                scheme=Scheme(SCHEMES[room]),
                 merchant_id=tenancy.merchant_id if room == "trustly" else None,
                 permissions=ALL_PERMISSIONS,
                 expires_at=None,

@@ -15,7 +15,7 @@ from itertools import chain
 import pytest
 
 import customary
-from coverage.walked import refusal
+from coverage.walked import REQUEST_IDS, refusal
 from customary.cli.refusals import WrongUsage
 from customary.config import ConfigurationError
 from customary.domain.errors import (
@@ -37,6 +37,7 @@ from customary.domain.errors import (
 from customary.http import fields
 from customary.http.exchange import Exchange, NoSuchMethod, NoSuchRoute, Receive, Reply
 from customary.http.shell import RESPONSE_HEADERS, Errors
+from customary.native.errors import TITLES, NativeErrors
 from customary.trustist.errors import TrustistErrors
 from customary.trustly.errors import TrustlyErrors
 from customary.vault.cipher import SealBroken
@@ -75,7 +76,11 @@ CASES: Mapping[str, list[CustomaryError]] = {
     "OutcomeUnknown": [OutcomeUnknown(detail=DETAIL)],
     "SealBroken": [SealBroken(detail=DETAIL)],
 }
-ROOMS: Mapping[str, Errors] = {"trustly": TrustlyErrors(), "trustist": TrustistErrors()}
+ROOMS: Mapping[str, Errors] = {
+    "trustly": TrustlyErrors(),
+    "trustist": TrustistErrors(),
+    "native": NativeErrors(),
+}
 _HEADERS_TOLD = {"allow", "connection", "retry-after", "www-authenticate"}
 
 
@@ -104,11 +109,10 @@ def _exchange() -> Exchange:
 
 def _answer(room: str, reply: Reply) -> Answer:
     """Return a reply as it would arrive, with what the shell puts before it."""
-    request_id = {"trustly": "X-Request-Id", "trustist": "CorrelationId"}[room]
     fixed = [
-        ("Content-Type", "application/json; charset=utf-8"),
+        ("Content-Type", reply.content_type or "application/json; charset=utf-8"),
         ("Cache-Control", "no-store"),
-        (request_id, "r" * 36),
+        (REQUEST_IDS[room], "r" * 36),
     ]
     sent = [(name.decode(), value.decode()) for name, value in reply.headers]
     return Answer(reply.status, fixed + sent, reply.body)
@@ -123,7 +127,9 @@ def _documented() -> dict[str, dict[str, str]]:
     """Return the rows of the table of kinds: for each kind what each room's column says."""
     text = (ROOT / "docs" / "errors.md").read_text("utf-8").split("## Kinds")[1].split("\n## ")[0]
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")][2:]
-    return {row[0].replace("`", ""): {"trustly": row[2], "trustist": row[3]} for row in rows}
+    return {
+        row[0].replace("`", ""): {"trustly": row[2], "trustist": row[3], "native": row[4]} for row in rows
+    }
 
 
 def _as_documented(room: str, answer: Answer) -> str:
@@ -179,13 +185,14 @@ def test_a_public_text_is_what_the_integrator_reads(kind: str) -> None:
             fault.message for fault in faults(_rendered("trustly", error), _rendered("trustly", error).status)
         }
         trustist = _rendered("trustist", error).json["message"]
+        native = _rendered("native", error).json["detail"]
         if kind not in own:
             expected = Unauthenticated.public if kind == "Forbidden" else error.public
-            assert (trustly, trustist) == ({expected}, error.public)
+            assert (trustly, trustist, native) == ({expected}, error.public, error.public)
         elif kind == "Invalid":
             assert trustly == {violation.message for violation in error.violations}  # type: ignore[attr-defined]  # it is an Invalid
         elif kind == "SealBroken":
-            assert error.public not in {*trustly, trustist}
+            assert error.public not in {*trustly, trustist, native}
 
 
 def test_a_missing_customer_can_be_400() -> None:
@@ -204,6 +211,20 @@ def test_every_violation_is_its_own_item() -> None:
     (error,) = CASES["Invalid"]
     assert [fault["location"] for fault in _rendered("trustly", error).json["errors"]] == ["a", "a.b"]
     assert _rendered("trustist", error).json["errors"] == {"a": ["required"], "a.b": ["type"]}
+    assert _rendered("native", error).json["errors"] == [
+        {"field": "a", "rule": "required", "message": "a is required"},
+        {"field": "a.b", "rule": "type", "message": "a.b is"},
+    ]
+
+
+def test_every_type_of_problem_is_documented_and_used() -> None:
+    """The words at the end of our own problems' types are those of the document, and each is rendered."""
+    text = (ROOT / "docs" / "errors.md").read_text("utf-8").split("## Types")[1].split("\n## ")[0]
+    documented = set(re.findall(r"/problems/([a-z-]+)", text))
+    rendered = {str(refusal("native", _rendered("native", None))[1])}
+    for error in chain(*CASES.values()):
+        rendered.add(str(refusal("native", _rendered("native", error))[1]))
+    assert rendered == set(TITLES) == documented
 
 
 # ── the rules that fields break ──
@@ -213,7 +234,7 @@ def _rules_in_use() -> set[str]:
     """Return every rule that the rooms and what they share put into a violation, by reading the source."""
     found = set()
     for path in sorted((ROOT / "src" / "customary").rglob("*.py")):
-        if path.parts[-2] not in ("trustly", "trustist", "http"):
+        if path.parts[-2] not in ("trustly", "trustist", "native", "http"):
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("Violation", "fault"):

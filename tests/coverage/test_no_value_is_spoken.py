@@ -21,7 +21,12 @@ from dialects.signing import Hawk, Sent, Signer
 from serving import HOST, Answer, Server, make_tenancy, serving
 
 SEED = int.from_bytes(os.urandom(4), "big")
-GOOD = {"trustly": planted.trustly_person, "trustist": planted.trustist_person}
+GOOD = {
+    "trustly": planted.trustly_person,
+    "trustist": planted.trustist_person,
+    "native": planted.native_person,
+}
+UPDATES = {"trustly": "POST", "trustist": "PUT", "native": "PATCH"}
 
 
 @dataclass
@@ -42,7 +47,7 @@ class Crime:
 
         So may its Link header, which repeats the filters of the list for the next page.
         """
-        if answer.status == 200:
+        if answer.status in (200, 201):
             self.shown += answer.body
             headers = [(name, value) for name, value in answer.headers if name.lower() != "link"]
             answer = Answer(answer.status, headers, b"")
@@ -84,18 +89,17 @@ def _plant_in_room(crime: Crime, speaker: Speaker, server: Server) -> None:
         GOOD[room](canaries, "create") | planted.strangers(canaries, f"{room} create"),
         planted.headers(canaries, f"{room} create"),
     )
-    assert crime.note(created).status == 200, created.body
+    assert crime.note(created).status in (200, 201), created.body
     number = created.json["customer"]["customerId"] if room == "trustly" else created.json["id"]
-    update = "POST" if room == "trustly" else "PUT"
     target = f"{prefix}/customers/{number}"
     changes = GOOD[room](canaries, "update") | planted.strangers(canaries, f"{room} update")
-    updated = call(update, target, changes, planted.headers(canaries, f"{room} update"))
+    updated = call(UPDATES[room], target, changes, planted.headers(canaries, f"{room} update"))
     assert crime.note(updated).status == 200, updated.body
     for path in (target, f"{prefix}/customers"):
-        why = [("X-Reason", quote(canaries.text(f"{room} X-Reason of {path[:20]}")))]
+        why = [("X-Reason", quote(canaries.text(f"{room} X-Reason of {path[:24]}")))]
         assert crime.note(call("GET", path, None, why)).status == 200
     for unfit in planted.unfit_reasons(canaries, room):
-        assert crime.note(call(update, target, {}, [("X-Reason", unfit)])).status == 400
+        assert crime.note(call(UPDATES[room], target, {}, [("X-Reason", unfit)])).status == 400
     for place in planted.targets(canaries, room, prefix):
         crime.note(call("GET", place))
         crime.note(
@@ -118,6 +122,8 @@ def _plant_bad_bodies(crime: Crime, voices: Voices) -> None:
         assert crime.note(answer).status == 400, (answer.status, body)
     for body in planted.refused_bodies(canaries, "trustist refused", GOOD["trustist"](Canaries(1), "")):
         crime.note(signer.call("POST", "/v1/customers", body=body))
+    for body in planted.refused_bodies(canaries, "native refused", GOOD["native"](Canaries(1), "")):
+        crime.note(signer.call("POST", "/native/v1/customers", body=body))
     hawk = Hawk(
         nonce=canaries.token("a good Hawk nonce"),
         ext=canaries.token("a good Hawk ext"),
@@ -157,7 +163,8 @@ def _plant_by_commands(crime: Crime, voices: Voices) -> None:
     for face in ROOMS:  # each shows what the other has no member for
         out = server.folder / f"out.{face}.ndjson"
         why = canaries.text(f"export {face} --reason")
-        how = ("--tenant", tenant, "--unmasked", "--face", face, "--out", str(out), "--reason", why)
+        form = "own" if face == "native" else face
+        how = ("--tenant", tenant, "--unmasked", "--face", form, "--out", str(out), "--reason", why)
         done = server.run("customers", "export", *how)
         assert done.returncode == 0, done.stderr
         crime.printed += f"{done.stdout}{done.stderr}".encode()

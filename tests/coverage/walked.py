@@ -5,6 +5,7 @@ A new route is walked without anybody remembering it. Where a walk needs to know
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -56,11 +57,12 @@ class Walked:
 
     def target(self, speaker: "Speaker") -> str:
         """Return its path, with the id of a customer that exists where it has a place for one."""
-        path = self.operation.path
-        if "{" in path:
-            stem = path[: path.index("{")]
-            path = stem + PLACES[self.room.name, path](speaker)
-        return self.room.prefix + path
+        return self.room.prefix + filled(self.operation.path, speaker.place) + self.query
+
+    @property
+    def query(self) -> str:
+        """Return the query that it cannot do without."""
+        return QUERIES.get(self.name, "")
 
     @property
     def body(self) -> object:
@@ -73,6 +75,11 @@ class Walked:
         return self.operation.permissions or frozenset()
 
 
+def filled(path: str, place: Callable[[str], str]) -> str:
+    """Return a path with its places filled; ``place`` gives the text for the name of one."""
+    return re.sub(r"\{(\w+)\}", lambda found: place(found[1]), path)
+
+
 WALKED = tuple(Walked(room, operation) for room in ROOMS.values() for operation in room.operations)
 
 
@@ -83,17 +90,26 @@ def route_name(walked: Walked) -> str:
 
 # ── what a walk must know of an operation ──
 
-PLACES: Mapping[tuple[str, str], Callable[["Speaker"], str]] = {
-    ("trustly", "/customers/{customerId}"): lambda speaker: speaker.create()["customerId"],
-    ("trustist", "/customers/{id}"): lambda speaker: speaker.create()["id"],
+_OWN_IDS: Mapping[str, Callable[[Json], str]] = {
+    "trustly": lambda created: str(created["customerId"]),
+    "trustist": lambda created: str(created["id"]),
+    "native": lambda created: str(created["id"]),
 }
-"""For each path with a place: an id that stands there."""
+"""For each room: the id of a customer that it has just answered with."""
+
+PLACES: Mapping[str, str] = {}
+"""For each place in a path that is not a customer's id: what stands there, for a customer that is new."""
+
+QUERIES: Mapping[str, str] = {}
+"""For each operation that needs one: its query."""
 
 BODIES: Mapping[str, Callable[[], Json]] = {
     "trustly POST /customers": person,
     "trustly POST /customers/{customerId}": lambda: {"vip": "2"},
     "trustist POST /customers": lambda: dict(PERSON),
     "trustist PUT /customers/{id}": lambda: {"orgId": "branch-2"},
+    "native POST /customers": lambda: {"fullName": "Sarah Johnson", "email": "sarah@example.com"},
+    "native PATCH /customers/{id}": lambda: {"orgId": "branch-2"},
 }
 """For each mutating operation: a body that changes something."""
 
@@ -118,13 +134,20 @@ def _hawk(server: Server, key: Key) -> Send:
     return lambda method, target, body, headers: signer.call(method, target, body, headers=headers)
 
 
-SENDERS: Mapping[str, Callable[[Server, Key], Send]] = {"trustly": _basic, "trustist": _hawk}
+SENDERS: Mapping[str, Callable[[Server, Key], Send]] = {
+    "trustly": _basic,
+    "trustist": _hawk,
+    "native": _hawk,
+}
 """How a key is presented to each room; it need not be a key of that room."""
 
-_SCHEMES = {"trustly": "basic", "trustist": "hmac"}
+SCHEMES: Mapping[str, str] = {"trustly": "basic", "trustist": "hmac", "native": "hmac"}
+"""Of which scheme the keys of each room are."""
+
 _CREATED: Mapping[str, Callable[[Json], Json]] = {
     "trustly": lambda body: body["customer"],
     "trustist": lambda body: body,
+    "native": lambda body: body,
 }
 
 
@@ -146,8 +169,12 @@ class Speaker:
         """Return a new customer of the room, made by somebody who may."""
         body = BODIES[f"{self.room} POST /customers"]() | members
         answer = self.creator().call("POST", f"{ROOMS[self.room].prefix}/customers", body)
-        assert answer.status == 200, answer.body
+        assert answer.status in (200, 201), answer.body
         return _CREATED[self.room](answer.json)
+
+    def place(self, name: str) -> str:
+        """Return what stands in a path at a place of that name: the id of a new customer, but for a few."""
+        return PLACES.get(name) or _OWN_IDS[self.room](self.create())
 
     def walk(self, walked: Walked) -> Answer:
         """Return the answer to an ordinary request of that operation."""
@@ -186,7 +213,7 @@ class Voices:
             key = tenancy.server.create_key(
                 tenancy.tenant_id,
                 tenancy.merchant_id if of_merchant else None,
-                scheme=_SCHEMES[room],
+                scheme=SCHEMES[room],
                 permissions=sorted(permissions),
             )
             send = SENDERS[room](tenancy.server, key)
@@ -199,7 +226,11 @@ class Voices:
         return self.speaker(room)
 
 
-REQUEST_IDS: Mapping[str, str] = {"trustly": "X-Request-Id", "trustist": "CorrelationId"}
+REQUEST_IDS: Mapping[str, str] = {
+    "trustly": "X-Request-Id",
+    "trustist": "CorrelationId",
+    "native": "X-Request-Id",
+}
 
 
 # ── how each room says no ──
@@ -229,25 +260,68 @@ def trustist_refusal(answer: Answer) -> tuple[int, object]:
     return answer.status, problem["code"]
 
 
+_OWN_PROBLEM = {"type", "title", "status", "detail", "requestId"}
+
+
+def native_refusal(answer: Answer) -> tuple[int, object]:
+    """Return status and the word of the type of a refusal of our own API, every member of it checked."""
+    problem = answer.json
+    assert _OWN_PROBLEM <= set(problem) <= _OWN_PROBLEM | {"errors"}, problem
+    assert problem["status"] == answer.status
+    assert problem["title"].strip()
+    assert problem["detail"].strip()
+    assert problem["requestId"] == answer.header("X-Request-Id")
+    for fault in problem.get("errors", []):
+        assert set(fault) == {"field", "rule", "message"}
+    stem, _, word = problem["type"].rpartition("/")
+    assert stem == "/problems"
+    return answer.status, word
+
+
 REFUSALS: Mapping[str, Callable[[Answer], tuple[int, object]]] = {
     "trustly": trustly_refusal,
     "trustist": trustist_refusal,
+    "native": native_refusal,
 }
+CONTENT_TYPES: Mapping[str, str] = {
+    "trustly": "application/json; charset=utf-8",
+    "trustist": "application/json; charset=utf-8",
+    "native": "application/problem+json",
+}
+"""What a refusal of each room is declared as."""
 
 UNAUTHENTICATED: Mapping[str, tuple[int, object]] = {
     "trustly": (401, 375),
     "trustist": (401, "invalid_api_key"),
+    "native": (401, "unauthenticated"),
 }
 FORBIDDEN: Mapping[str, tuple[int, object]] = {
     "trustly": (401, 375),
     "trustist": (403, "insufficient_permissions"),
+    "native": (403, "forbidden"),
 }
-SEALED: Mapping[str, tuple[int, object]] = {"trustly": (503, 100), "trustist": (503, "unavailable")}
+SEALED: Mapping[str, tuple[int, object]] = {
+    "trustly": (503, 100),
+    "trustist": (503, "unavailable"),
+    "native": (503, "unavailable"),
+}
+FAILED: Mapping[str, tuple[int, object]] = {
+    "trustly": (500, 100),
+    "trustist": (500, "internal_error"),
+    "native": (500, "internal-error"),
+}
+MALFORMED: Mapping[str, tuple[int, object]] = {
+    "trustly": (400, 200),
+    "trustist": (400, "invalid_request"),
+    "native": (400, "malformed"),
+}
+INVALID: Mapping[str, int] = {"trustly": 400, "trustist": 400, "native": 422}
+"""The status with which each room answers members that break rules."""
 
 
 def refusal(room: str, answer: Answer) -> tuple[int, object]:
     """Return status and code of a refusal, whose form must be the room's and of JSON that nobody keeps."""
-    assert answer.header("Content-Type") == "application/json; charset=utf-8"
+    assert answer.header("Content-Type") == CONTENT_TYPES[room]
     assert answer.header("Cache-Control") == "no-store"
     assert answer.header(REQUEST_IDS[room])
     return REFUSALS[room](answer)

@@ -163,7 +163,7 @@ class Signer:
     def send(self, sent: Sent, signed: Mapping[str, str], headers: Headers = ()) -> Answer:
         """Return the answer to a request with exactly these headers beside those that frame its body."""
         media_type = [("Content-Type", sent.content_type)] if sent.content_type else []
-        body = sent.body if sent.body or sent.method in ("POST", "PUT") else None
+        body = sent.body if sent.body or sent.method in ("POST", "PUT", "PATCH") else None
         return self.server.send(sent.method, sent.target, [*media_type, *signed.items(), *headers], body)
 
     def hmac(

@@ -261,17 +261,21 @@ class Registry:
         await self._engine.poll()
         return self._engine.generation() != generation
 
-    async def merchant(self, principal: Principal) -> Merchant | None:
-        """Return the principal's merchant, for a tenant's key its home merchant, or None."""
+    async def merchant(self, principal: Principal, merchant_no: int | None = None) -> Merchant | None:
+        """Return the merchant of that number in the principal's tenant, or None.
+
+        Without a number it is the principal's own, for a tenant's key its home merchant.
+        """
         self._forget_if_changed()
+        number = principal.home_merchant_no if merchant_no is None else merchant_no
         merchants = self._merchants.get(principal.tenant_id)
-        if merchants is None or principal.home_merchant_no not in merchants:
+        if merchants is None or number not in merchants:
             generation = self._generation
             found = await self._engine.read(lambda: list_merchants(principal.tenant_id))
             merchants = {m.merchant_no: m for m in found}
             if generation == self._generation:
                 self._merchants[principal.tenant_id] = merchants
-        return merchants.get(principal.home_merchant_no)
+        return merchants.get(number)
 
     async def tenant(self, principal: Principal) -> Tenant:
         """Return the principal's tenant."""

@@ -32,7 +32,7 @@ from customary.domain.customer import (
     changed_fields,
     patched,
 )
-from customary.domain.errors import Conflict, NotFound
+from customary.domain.errors import Conflict, NotFound, Outdated
 
 ALL = frozenset(GUARDED_FIELDS)
 """Opens a record whole: what is changed is compared, so all of it is needed."""
@@ -78,11 +78,22 @@ def fetch_numbered(principal: Principal, number: str, disclosure: Disclosure) ->
 
 
 def change(
-    principal: Principal, customer_id: CustomerID, revision: Revision, disclosure: Disclosure
+    principal: Principal,
+    customer_id: CustomerID,
+    revision: Revision,
+    disclosure: Disclosure,
+    *,
+    expected: frozenset[int] | None = None,
 ) -> UseCase[Customer]:
-    """Apply a revision to the customer of that id and return it as it then is."""
+    """Apply a revision to the customer of that id and return it as it then is.
+
+    Outdated if its version is none of ``expected``, before the revision is looked at: what it says was said
+    of another version, an echoed mask for instance.
+    """
     principal.require(Permission.UPDATE_CUSTOMER)
     current: Customer = yield Fetch(customer_id, ALL)
+    if expected is not None and current.version not in expected:
+        raise Outdated
     return (yield from _changed(current, revision, disclosure))
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from customary.app import reasons
-from customary.app.performing import ANSWERS, Clock, Run
+from customary.app import listing, performing, reasons
+from customary.app.performing import Clock, Run
 from customary.app.ports import Dice, Engine, Job, ReadGeneration, ReadTenantKeys, TenantVault, Vault
 from customary.app.requests import Deed, UseCase
 from customary.domain.access import Principal
@@ -19,6 +19,8 @@ from customary.domain.errors import Unavailable
 T = TypeVar("T")
 
 SCANS_WAITING_MAX = 256
+
+_ANSWERS = {**performing.ANSWERS, **listing.ANSWERS}
 
 
 class Performer:
@@ -119,7 +121,7 @@ class Performer:
                 use_case.close()
                 return replayed
         while True:
-            answer = yield from ANSWERS[type(request)](run, request)
+            answer = yield from _ANSWERS[type(request)](run, request)
             try:
                 request = use_case.send(answer)
             except StopIteration as stop:

@@ -18,7 +18,6 @@ from customary.app.ports import (
     LeafRow,
     OutboxRow,
     ReadAnswer,
-    ReadPage,
     ReadRecord,
     ReadTagged,
     ReadVersion,
@@ -38,9 +37,7 @@ from customary.app.requests import (
     FindByExternalID,
     FindByNumber,
     Keep,
-    ListPage,
     OpenReasons,
-    Page,
     Put,
 )
 from customary.domain.access import Principal
@@ -163,49 +160,6 @@ class Run:
         """Answer with the customer of the merchant's own id, or None."""
         tag = self.external_id_tag(self.principal.home_merchant_no, request.external_id)
         return self.opened((yield ReadTagged(self.principal.tenant_id, tag)), request.clear)
-
-    def list_page(self, request: ListPage) -> Generator[Any, Any, Page]:
-        """Answer with a page of customers, found by the tags of what is asked for."""
-        if request.customer_number is not None:
-            return (yield from self._page_of_one(request, request.customer_number))
-        tag = self.tenant.tag
-        unique_tags = []
-        if request.external_id is not None:
-            unique_tags.append(self.external_id_tag(self.principal.home_merchant_no, request.external_id))
-        tags = []
-        if request.email is not None:
-            tags.append(tag(TagKind.EMAIL, request.email))
-        if request.org_id is not None:
-            tags.append(tag(TagKind.ORG_ID, request.org_id))
-        records, total = yield ReadPage(
-            tenant_id=self.principal.tenant_id,
-            merchant_no=self.principal.merchant_no,
-            unique_tags=tuple(unique_tags),
-            tags=tuple(tags),
-            newest_first=request.newest_first,
-            offset=request.offset,
-            limit=request.limit,
-            counted=request.counted,
-        )
-        if self.deed.reason:
-            self.wrapped_keys.update({record.customer_id: record.wrapped_key for record in records})
-        return Page(tuple(self.tenant.opened(record, request.clear) for record in records), total)
-
-    def _page_of_one(self, request: ListPage, number: str) -> Generator[Any, Any, Page]:
-        """Answer with the customer of a number, if the other conditions hold of it too."""
-        found = yield from self.find_by_number(FindByNumber(number, request.clear))
-        if found is not None:
-            has = found.particulars
-            is_home = found.merchant_no == self.principal.home_merchant_no
-            if (
-                request.external_id not in (None, has.external_id if is_home else None)
-                or request.email not in (None, has.email)
-                or request.org_id not in (None, has.org_id)
-            ):
-                found = None
-        matches = () if found is None else (found,)
-        page = matches[request.offset : request.offset + request.limit]
-        return Page(page, len(matches) if request.counted else -1)
 
     # ── writing ──
 
@@ -378,7 +332,6 @@ ANSWERS: dict[type, Callable[[Run, Any], Generator[Any, Any, Any]]] = {
     Fetch: Run.fetch,
     FindByNumber: Run.find_by_number,
     FindByExternalID: Run.find_by_external_id,
-    ListPage: Run.list_page,
     Add: Run.add,
     Put: Run.put,
     Keep: Run.keep,

@@ -76,7 +76,9 @@ class OpenReasons(msgspec.Struct, frozen=True, gc=False):
 class ListPage(msgspec.Struct, frozen=True, gc=False):
     """Ask for a page of the customers that the principal sees, in the order of their creation.
 
-    All given conditions hold together. Without ``counted`` the page's ``total`` is -1.
+    All given conditions hold together. Without ``counted`` the page's ``total`` is -1. ``after`` is the
+    customer that the page comes after; Invalid, named ``cursor``, if the principal sees none of that id.
+    ``of_any_merchant`` looks for the external id in all of the tenant, where the principal sees all of it.
     """
 
     external_id: str | None = None
@@ -88,6 +90,8 @@ class ListPage(msgspec.Struct, frozen=True, gc=False):
     limit: int = 100
     counted: bool = False
     clear: frozenset[str] = frozenset()
+    after: CustomerID | None = None
+    of_any_merchant: bool = False
 
 
 class Page(msgspec.Struct, frozen=True, gc=False):

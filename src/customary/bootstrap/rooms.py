@@ -7,6 +7,8 @@ from customary.domain.access import Principal
 from customary.http.doors import BasicDoor, Nonces, Quota, SignedDoor
 from customary.http.exchange import Exchange, Front
 from customary.http.shell import Observer, Room, Sealed
+from customary.native import routes as native
+from customary.native.errors import NativeErrors
 from customary.trustist import routes as trustist
 from customary.trustist.errors import TrustistErrors
 from customary.trustly import routes as trustly
@@ -18,13 +20,14 @@ _Door = Callable[[Exchange], Awaitable[Principal]]
 
 
 def rooms(house: House, nonces: Nonces, observer: Observer) -> tuple[Room, ...]:
-    """Return the rooms of both dialects; while the house is sealed, their doors are shut."""
+    """Return the rooms of both dialects and our own; while the house is sealed, their doors are shut."""
     settings = house.settings
     presentations = frozenset[str](settings.presentations)
     basic: _Door = Sealed()
     signed: _Door = Sealed()
     trustly_routes: object = _Nothing()
     trustist_routes: object = _Nothing()
+    native_routes: object = _Nothing()
     if house.vault is not None:
         quota = Quota(settings.requests_per_minute)
         front = Front(settings.public_url, settings.trusted_proxies)
@@ -35,6 +38,7 @@ def rooms(house: House, nonces: Nonces, observer: Observer) -> tuple[Room, ...]:
         masking = Masking(frozenset(settings.trustly_masked_fields))
         trustly_routes = trustly.Routes(house.performer, house.registry, masking)
         trustist_routes = trustist.Routes(house.performer, house.registry, house.dice)
+        native_routes = native.Routes(native.Means(house.performer, house.registry, house.dice))
     challenges = tuple(text for name, text in _CHALLENGES.items() if name in presentations)
     return (
         Room(
@@ -60,6 +64,18 @@ def rooms(house: House, nonces: Nonces, observer: Observer) -> tuple[Room, ...]:
             random_bytes=house.dice.random_bytes,
             request_id_header=trustist.REQUEST_ID_HEADER,
             content_type=trustist.CONTENT_TYPE,
+        ),
+        Room(
+            name="native",
+            prefix=native.PREFIX,
+            operations=native.OPERATIONS,
+            routes=native_routes,
+            door=signed,
+            errors=NativeErrors(challenges),
+            observer=observer,
+            random_bytes=house.dice.random_bytes,
+            request_id_header=native.REQUEST_ID_HEADER,
+            content_type=native.CONTENT_TYPE,
         ),
     )
 

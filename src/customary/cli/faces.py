@@ -5,8 +5,10 @@ It must never know where the customer comes from or whether showing it is permit
 
 from typing import Any, Literal
 
-from customary.cli import neutral
+import msgspec
+
 from customary.domain.customer import Customer
+from customary.native import wire as native
 from customary.trustist import wire as trustist
 from customary.trustly import wire as trustly
 
@@ -20,4 +22,4 @@ def view(customer: Customer, merchant_id: str, face: Face, clear: frozenset[str]
         return trustly.shown(customer, merchant_id, clear)
     if face == "trustist":
         return trustist.shown(customer)
-    return neutral.shown(customer, merchant_id, clear)
+    return msgspec.to_builtins(native.shown(customer, merchant_id, clear))

@@ -41,6 +41,7 @@ from customary.domain.errors import (
 )
 from customary.domain.ids import customer_id_of
 from customary.http.body import parsed
+from customary.native import wire as native
 from customary.trustist import wire as trustist
 from customary.trustly import wire as trustly
 
@@ -48,10 +49,10 @@ Outcome = Literal["created", "updated", "unchanged"]
 
 _TRUSTLY = set(trustly.CustomerView.__struct_fields__)
 _TRUSTIST = {name.lower() for name in trustist.CustomerView.__struct_fields__}
-_OWN = {name.lower() for name in neutral.MEMBERS}
+_OWN = {name.lower() for name in native.MEMBERS}
 # Our own form has many members of either vendor's. So it is told by what nobody else has, such as the number
 # that every exported line has, as long as there is no member of the vendors' that it has not.
-_OWN_ALONE = neutral.MEMBERS - _TRUSTLY - set(trustist.CustomerView.__struct_fields__)
+_OWN_ALONE = native.MEMBERS - _TRUSTLY - set(trustist.CustomerView.__struct_fields__)
 _BOTH = {"dateOfBirth", "address"}
 _TRUSTLY_ALONE = _TRUSTLY - _BOTH
 _TRUSTIST_ALONE = _TRUSTIST - {name.lower() for name in _BOTH}
@@ -170,7 +171,7 @@ def _form_of(body: dict[str, Any]) -> Face | Fault:
     is_trustly = not _TRUSTLY_ALONE.isdisjoint(names)
     is_trustist = not _TRUSTIST_ALONE.isdisjoint(lowered)
     if not _OWN_ALONE.isdisjoint(names):
-        strange = (names & _TRUSTLY) - neutral.MEMBERS or (lowered & _TRUSTIST) - _OWN
+        strange = (names & _TRUSTLY) - native.MEMBERS or (lowered & _TRUSTIST) - _OWN
         return _SEVERAL_FORMS if strange else "own"
     if is_trustly == is_trustist:
         return _SEVERAL_FORMS if is_trustly else _NO_FORM

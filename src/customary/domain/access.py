@@ -19,7 +19,10 @@ Merchants are numbered within their tenant, so that the number is known before t
 
 
 class Permission(StrEnum):
-    """What a credential may be allowed to do; the names are those of the contract."""
+    """What a credential may be allowed to do; the names are those of the contract.
+
+    The last four are our own, and only the native API asks for them.
+    """
 
     CREATE_CUSTOMER = "create_customer"
     READ_CUSTOMERS = "read_customers"
@@ -33,6 +36,10 @@ class Permission(StrEnum):
     READ_PAYMENTS = "read_payments"
     CREATE_STANDING_ORDER = "create_standing_order"
     READ_STANDING_ORDERS = "read_standing_orders"
+    EXPORT_CUSTOMERS = "export_customers"
+    ERASE_CUSTOMERS = "erase_customers"
+    READ_AUDIT = "read_audit"
+    MANAGE_HOLDS = "manage_holds"
 
 
 CUSTOMER_PERMISSIONS = frozenset(

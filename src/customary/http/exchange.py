@@ -61,11 +61,15 @@ class Address(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reply(msgspec.Struct, gc=False):
-    """What is answered: a status, a body that is already encoded, and the headers beyond the room's own."""
+    """What is answered: a status, a body that is already encoded, and the headers beyond the room's own.
+
+    ``content_type`` stands where it is not the room's usual one; it is one of a few constants.
+    """
 
     status: int
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    content_type: str = ""
 
 
 class Front:
@@ -131,13 +135,17 @@ def _forwarded(exchange: "Exchange", scheme: str, host: str) -> tuple[str, str]:
 
 
 class Exchange:
-    """One request on its way: what was sent, and what has been found out about it so far."""
+    """One request on its way: what was sent, and what has been found out about it so far.
+
+    ``path_id`` is the first id in the path; ``places`` are all, where one stands elsewhere than at the end.
+    """
 
     __slots__ = (
         "body",
         "headers",
         "method",
         "path_id",
+        "places",
         "principal",
         "receive",
         "request_id",
@@ -158,6 +166,7 @@ class Exchange:
         self.principal: Principal | None = None
         self.route = ""
         self.path_id = ""
+        self.places: tuple[str, ...] = ()
         self.sign: Callable[[bytes, str], str] | None = None
 
     def header(self, name: str) -> str | None:

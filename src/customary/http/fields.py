@@ -31,6 +31,7 @@ _MESSAGES = {
     "country": "is not a country code of ISO 3166-1",
     "integers": "has an integer that JSON cannot carry safely",
     "size": "is too large",
+    "cursor": "is none of this list",
 }
 
 # C0 and C1 controls, and the characters that reorder what a reader sees.

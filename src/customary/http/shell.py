@@ -44,7 +44,9 @@ RESPONSE_HEADERS = frozenset(
         b"content-length",
         b"content-type",
         b"correlationid",
+        b"etag",
         b"link",
+        b"location",
         b"retry-after",
         b"server-authorization",
         b"www-authenticate",
@@ -60,9 +62,10 @@ _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 class Operation(msgspec.Struct, frozen=True):
     """One route of a room, as it is routed, guarded and documented.
 
-    ``path`` is relative to the room's prefix; only its last segment may be a ``{name}``. ``permissions``
-    are alternatives; ``tenant_only`` keeps merchants' keys out. ``handler`` names the method of the room's
+    ``path`` is relative to the room's prefix; a segment of it may be a ``{name}``. ``permissions`` are
+    alternatives; ``tenant_only`` keeps merchants' keys out. ``handler`` names the method of the room's
     routes. ``mutates`` says that it may change something: such an operation leaves an audit leaf.
+    ``status`` is that of a success.
     """
 
     method: str
@@ -71,6 +74,7 @@ class Operation(msgspec.Struct, frozen=True):
     handler: str
     mutates: bool = False
     tenant_only: bool = False
+    status: int = 200
 
 
 class Errors(Protocol):
@@ -125,15 +129,11 @@ class Room:
         self._observer = observer
         self._request_id_header = request_id_header
         self._random_bytes = random_bytes
-        self._content_type = content_type
-        self._fixed_headers = (
-            (b"content-type", content_type.encode("ascii")),
-            (b"cache-control", b"no-store"),
-        )
-        lines = b"".join([b"%b: %b\r\n" % header for header in self._fixed_headers])
-        self._fixed_lines = lines + b"content-length: %d\r\n" + request_id_header + b": %b\r\n"
+        self._usual = _Framing(content_type, request_id_header)
+        self._framings = {"": self._usual}
         self._depth = prefix.count("/") + 1
         self._routes = _routing_table(operations, routes)
+        self._masks = _masks(self._routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens: here any exception at all is caught."""
@@ -153,29 +153,36 @@ class Room:
             self._observer.failed(self.name, exchange, error)
             reply = self._errors.internal(exchange)
         headers = reply.headers
+        framing = self._framings.get(reply.content_type) or self._framed(reply.content_type)
         if exchange.sign is not None:
-            signature = exchange.sign(reply.body, self._content_type)
+            signature = exchange.sign(reply.body, framing.content_type)
             headers = (*headers, (b"server-authorization", signature.encode("latin-1")))
-        await self._send(exchange, reply, headers, send)
+        await self._send(exchange, reply, framing, headers, send)
         self._observer.answered(self.name, exchange, reply, time.perf_counter() - started)
 
+    def _framed(self, content_type: str) -> "_Framing":
+        framing = self._framings[content_type] = _Framing(content_type, self._request_id_header)
+        return framing
+
     async def _send(
-        self, exchange: Exchange, reply: Reply, headers: tuple[tuple[bytes, bytes], ...], send: Send
+        self,
+        exchange: Exchange,
+        reply: Reply,
+        framing: "_Framing",
+        headers: tuple[tuple[bytes, bytes], ...],
+        send: Send,
     ) -> None:
         """Send an answer: in one step if the server can and the connection goes on, else as ASGI has it."""
         body = reply.body
         request_id = exchange.request_id.encode("ascii")
         at_once = exchange.scope.get(ANSWER_AT_ONCE)
-        if at_once is not None and _CLOSE not in headers:
+        # A 304 tells of a body that it does not have, and must not tell another length (RFC 9110, 8.6).
+        if at_once is not None and _CLOSE not in headers and reply.status != 304:
             lines = [b"%b: %b\r\n" % header for header in headers]
-            if at_once(reply.status, b"".join((self._fixed_lines % (len(body), request_id), *lines)), body):
+            if at_once(reply.status, b"".join((framing.lines % (len(body), request_id), *lines)), body):
                 return
-        all_headers = [
-            *self._fixed_headers,
-            (b"content-length", b"%d" % len(body)),
-            (self._request_id_header, request_id),
-            *headers,
-        ]
+        length = () if reply.status == 304 else ((b"content-length", b"%d" % len(body)),)
+        all_headers = [*framing.headers, *length, (self._request_id_header, request_id), *headers]
         await send({"type": "http.response.start", "status": reply.status, "headers": all_headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -187,7 +194,7 @@ class Room:
         self._observer.refused(self.name, exchange, error)
         reply = self._errors.rendered(error, exchange)
         request_id = (self._request_id_header, exchange.request_id.encode("ascii"))
-        return reply.body, (*self._fixed_headers, request_id)
+        return reply.body, (*self._framed(reply.content_type or self._usual.content_type).headers, request_id)
 
     async def _handled(self, exchange: Exchange) -> Reply:
         exchange.check_head()
@@ -207,6 +214,8 @@ class Room:
         if methods is None and segments:
             methods = self._routes.get((*segments[:-1], _ANY_SEGMENT))
             exchange.path_id = _segment_text(segments[-1])
+            if methods is None:
+                methods = self._templated(exchange, segments)
         if methods is None:
             raise NoSuchRoute
         found = methods.get(exchange.method)
@@ -215,14 +224,36 @@ class Room:
             raise NoSuchMethod(sorted(methods))
         return found
 
+    def _templated(self, exchange: Exchange, segments: list[bytes]) -> "_Methods | None":
+        """Return the methods of a path with ids elsewhere than at its end alone, and note the ids."""
+        for mask in self._masks.get(len(segments), ()):
+            key = tuple(_ANY_SEGMENT if at in mask else one for at, one in enumerate(segments))
+            methods = self._routes.get(key)
+            if methods is not None:
+                exchange.places = tuple(_segment_text(segments[at]) for at in mask)
+                exchange.path_id = exchange.places[0]
+                return methods
+        return None
+
 
 async def _no_body() -> Any:
     raise Disconnected
 
 
 _CLOSE = (b"connection", b"close")
-_ANY_SEGMENT = b"{}"
-_Routes = Mapping[tuple[bytes, ...], Mapping[str, tuple[Operation, Handler]]]
+_ANY_SEGMENT = b"/"  # which no segment of a path that is sent can be
+_Methods = Mapping[str, tuple[Operation, Handler]]
+_Routes = Mapping[tuple[bytes, ...], _Methods]
+
+
+class _Framing:
+    """The headers that all answers of one content type begin with, as pairs and as lines to fill in."""
+
+    def __init__(self, content_type: str, request_id_header: bytes) -> None:
+        self.content_type = content_type
+        self.headers = ((b"content-type", content_type.encode("ascii")), (b"cache-control", b"no-store"))
+        lines = b"".join([b"%b: %b\r\n" % header for header in self.headers])
+        self.lines = lines + b"content-length: %d\r\n" + request_id_header + b": %b\r\n"
 
 
 def _routing_table(operations: Sequence[Operation], routes: object) -> _Routes:
@@ -237,6 +268,19 @@ def _routing_table(operations: Sequence[Operation], routes: object) -> _Routes:
         )
         table.setdefault(segments, {})[operation.method] = (operation, getattr(routes, operation.handler))
     return table
+
+
+def _masks(table: _Routes) -> Mapping[int, Sequence[tuple[int, ...]]]:
+    """Return where ids stand in paths of each length, but for those with one at the end alone.
+
+    Those with fewer ids come first: a path that spells a segment out is preferred to one that takes any.
+    """
+    masks: dict[int, set[tuple[int, ...]]] = {}
+    for segments in table:
+        mask = tuple(at for at, segment in enumerate(segments) if segment is _ANY_SEGMENT)
+        if mask and mask != (len(segments) - 1,):
+            masks.setdefault(len(segments), set()).add(mask)
+    return {length: sorted(found, key=lambda mask: (len(mask), mask)) for length, found in masks.items()}
 
 
 def _segment_text(segment: bytes) -> str:

@@ -67,7 +67,12 @@ class ReadVersion(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReadPage(msgspec.Struct, frozen=True, gc=False):
-    """``(list[SealedCustomer], total)`` of those that hold all the tags, in the order of creation."""
+    """``(list[SealedCustomer], total)`` of those that hold all the tags, in the order of creation.
+
+    With ``unique_tags_any`` only those that also hold one of these. With ``after`` the page begins behind the
+    record of that id, whether or not it holds the tags, so that no page costs more for what stands before it;
+    NotFound if there is none, or none of ``merchant_no``. It does not change the total.
+    """
 
     tenant_id: str
     merchant_no: int | None
@@ -77,6 +82,8 @@ class ReadPage(msgspec.Struct, frozen=True, gc=False):
     offset: int
     limit: int
     counted: bool
+    after: str | None = None
+    unique_tags_any: tuple[Tag, ...] = ()
 
 
 class StoredAnswer(msgspec.Struct, frozen=True, gc=False):

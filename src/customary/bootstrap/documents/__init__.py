@@ -1,4 +1,4 @@
-"""The OpenAPI documents of both dialects, and the page that shows them.
+"""The OpenAPI documents of both dialects and of our own API, and the page that shows them.
 
 They are made from what is served: the rooms' tables of operations, the wire structs, the limits and the
 refusals as the rooms render them. It must never know a customer, a credential or the store.
@@ -11,15 +11,25 @@ from typing import Any
 import msgspec
 from starlette.routing import BaseRoute
 
+from customary.bootstrap.documents.native import native_document
 from customary.bootstrap.documents.page import Shown, page_routes
 from customary.bootstrap.documents.trustist import trustist_document
 from customary.bootstrap.documents.trustly import trustly_document
 
-__all__ = ["DOCUMENTS", "regenerate", "rendered", "routes", "trustist_document", "trustly_document"]
+__all__ = [
+    "DOCUMENTS",
+    "native_document",
+    "regenerate",
+    "rendered",
+    "routes",
+    "trustist_document",
+    "trustly_document",
+]
 
 DOCUMENTS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "trustly.json": trustly_document,
     "trustist.json": trustist_document,
+    "native.json": native_document,
 }
 """Every document, by the name of its file and of its address under ``/openapi``."""
 
@@ -51,6 +61,12 @@ def routes() -> list[BaseRoute]:
                 "Trustist: Customer Management API",
                 "Customers of a tenant, under /v1 with signed requests.",
                 lambda: rendered(trustist_document()),
+            ),
+            Shown(
+                "native",
+                "customary: native API",
+                "The whole record with both ids, under /native/v1 with signed requests.",
+                lambda: rendered(native_document()),
             ),
         )
     )

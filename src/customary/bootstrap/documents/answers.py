@@ -41,12 +41,16 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Speech(msgspec.Struct, frozen=True):
-    """How a room speaks: its errors, the schema of their body, and its headers by their lower-case names."""
+    """How a room speaks: its errors, the schema of their body, and its headers by their lower-case names.
+
+    ``problem_type`` is the media type of the errors' bodies.
+    """
 
     errors: Errors
     schema: str
     request_id_header: str
     headers: Mapping[str, tuple[str, Schema]]
+    problem_type: str = JSON
 
     def header_components(self) -> dict[str, Schema]:
         """Return the headers of all answers, described once."""
@@ -78,7 +82,7 @@ class Speech(msgspec.Struct, frozen=True):
         response = {
             "description": "; ".join(refusal.when for refusal in refusals.values()),
             "headers": self.header_references(list(sent)),
-            "content": {JSON: {"schema": ref(self.schema), "examples": examples}},
+            "content": {self.problem_type: {"schema": ref(self.schema), "examples": examples}},
         }
         return str(statuses.pop()), response
 
@@ -93,6 +97,10 @@ class Speech(msgspec.Struct, frozen=True):
                 JSON: {"schema": schema, "examples": {name: {"value": one} for name, one in examples.items()}}
             },
         }
+
+    def bare(self, description: str, headers: Sequence[str] = ()) -> Schema:
+        """Return the OpenAPI response of an answer that has no body."""
+        return {"description": description, "headers": self.header_references(headers)}
 
 
 _SCOPE = {"type": "http", "method": "GET", "path": "/", "raw_path": b"/", "query_string": b"", "headers": []}

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from customary.bootstrap.documents.answers import JSON, Refusal, Speech
+from customary.bootstrap.documents.answers import Refusal, Speech
 from customary.bootstrap.documents.limits import LIMITS, PROSE
 from customary.bootstrap.documents.operations import Addition, paths
 from customary.bootstrap.documents.shapes import Schema
@@ -18,7 +18,8 @@ from customary.bootstrap.documents.shapes import Schema
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """What a dialect's document says of its own.
 
-    ``routes`` is the room's module with ``OPERATIONS``, ``Routes`` and ``PREFIX``. ``schemas`` is given the
+    ``routes`` is the room's module with ``OPERATIONS``, ``Routes`` and ``PREFIX``. ``more_tags`` are those of
+    operations whose additions name another tag than ``tag``. ``schemas`` is given the
     bodies of all refusals, because what may stand in them is what the room renders. Each of
     ``security_schemes`` is enough alone.
     """
@@ -33,6 +34,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     refusals: Mapping[str, Mapping[str, Refusal]]
     schemas: Callable[[Sequence[Any]], dict[str, Schema]]
     security_schemes: Mapping[str, Schema]
+    more_tags: Sequence[Mapping[str, str]] = ()
 
 
 def assembled(dialect: Dialect) -> dict[str, Any]:
@@ -41,7 +43,7 @@ def assembled(dialect: Dialect) -> dict[str, Any]:
     bodies = [
         example["value"]
         for _, response in refused.values()
-        for example in response["content"][JSON]["examples"].values()
+        for example in response["content"][dialect.speech.problem_type]["examples"].values()
     ]
     return {
         "openapi": "3.1.0",
@@ -55,7 +57,7 @@ def assembled(dialect: Dialect) -> dict[str, Any]:
         },
         "servers": [{"url": dialect.routes.PREFIX, "description": "This server"}],
         "security": [{name: []} for name in dialect.security_schemes],
-        "tags": [dict(dialect.tag)],
+        "tags": [dict(tag) for tag in (dialect.tag, *dialect.more_tags)],
         "paths": paths(
             dialect.routes.OPERATIONS,
             dialect.routes.Routes,

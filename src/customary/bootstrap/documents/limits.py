@@ -1,4 +1,4 @@
-"""The limits of the input gate, as both documents state them."""
+"""The limits of the input gate, as all documents state them."""
 
 from customary.domain.audit import REASON_MAX
 from customary.http import body, exchange
@@ -44,7 +44,7 @@ IDEMPOTENCY_KEY = {
     ),
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
 }
-"""An optional header that both dialects take on operations that change something."""
+"""An optional header that every API takes on operations that change something."""
 
 REASON = {
     "name": HEADER,

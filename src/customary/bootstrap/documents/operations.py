@@ -22,7 +22,8 @@ _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 class Addition(msgspec.Struct, frozen=True):
     """What a document says of an operation beyond its table and docstring.
 
-    ``refusals`` names responses of the document, at most one a status.
+    ``refusals`` names responses of the document, at most one a status. ``beside`` are answers by their status
+    that are neither the success nor a refusal. ``tag`` is the operation's, where it is not the document's.
     """
 
     prose: str
@@ -30,6 +31,8 @@ class Addition(msgspec.Struct, frozen=True):
     granted: Schema
     refusals: Sequence[str]
     body: Schema | None = None
+    beside: Mapping[str, Schema] = {}
+    tag: str = ""
 
 
 def query_parameter(name: str, description: str, schema: Schema) -> Schema:
@@ -37,13 +40,15 @@ def query_parameter(name: str, description: str, schema: Schema) -> Schema:
     return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
 
 
-def request_body(description: str, schema: Schema, examples: Mapping[str, tuple[str, Any]]) -> Schema:
+def request_body(
+    description: str, schema: Schema, examples: Mapping[str, tuple[str, Any]], media_type: str = JSON
+) -> Schema:
     """Return a body that an operation must be sent; ``examples`` are summary and value by name."""
     shown = {name: {"summary": summary, "value": value} for name, (summary, value) in examples.items()}
     return {
         "required": True,
         "description": description,
-        "content": {JSON: {"schema": schema, "examples": shown}},
+        "content": {media_type: {"schema": schema, "examples": shown}},
     }
 
 
@@ -76,7 +81,7 @@ def paths(
             getattr(routes, operation.handler),
             addition,
             _references(addition.refusals, statuses),
-            tag,
+            addition.tag or tag,
         )
     return items
 
@@ -110,7 +115,7 @@ def _described(
         described["parameters"] = list(addition.parameters)
     if addition.body is not None:
         described["requestBody"] = addition.body
-    described["responses"] = {"200": addition.granted, **refused}
+    described["responses"] = {str(operation.status): addition.granted, **addition.beside, **refused}
     return described
 
 

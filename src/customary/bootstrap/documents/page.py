@@ -125,7 +125,7 @@ def _index(shown: tuple[Shown, ...]) -> bytes:
         body=(
             f"{_navigation(shown, '')}"
             '<main class="index"><h1>API documents</h1>'
-            "<p>One customer record, two faces. Each is documented as this server serves it.</p>"
+            "<p>One customer record, two faces, and our own. Each is documented as this server serves it.</p>"
             f"<ul>{items}</ul></main>"
         ),
     )

@@ -186,13 +186,13 @@ _MERCHANT = wire.MerchantView(
 )
 
 
-_HAWK = """\
+HAWK = """\
 `Authorization: Hawk id="…", ts="…", nonce="…", mac="…"`, with `hash` where the body is to be covered. The
 MAC is base64(HMAC-SHA256(secret, string)) over the lines `hawk.1.header`, ts, nonce, method, path with query,
 host in lower case, port, payload hash or nothing, ext or nothing, each ended by a line feed. The clocks may
 differ by a minute; a nonce counts once. Answers are signed too (`Server-Authorization`)."""
 
-_HMAC_SHA256 = """\
+HMAC_SHA256 = """\
 `Authorization: HMAC-SHA256 Credential=…&SignedHeaders=x-tr-date;host;x-tr-content-sha256&Signature=…`. The
 signature is base64(HMAC-SHA256(secret, string)) over the method, the path with query and the signed headers'
 values joined by `;`, these three joined by line feeds. `x-tr-date` is the time (RFC 1123), at most 15 minutes
@@ -226,8 +226,8 @@ def trustist_document() -> dict[str, Any]:
             refusals=refusals(),
             schemas=_schemas,
             security_schemes={
-                "Hawk": {"type": "http", "scheme": "hawk", "description": _HAWK},
-                "HmacSha256": {"type": "http", "scheme": "hmac-sha256", "description": _HMAC_SHA256},
+                "Hawk": {"type": "http", "scheme": "hawk", "description": HAWK},
+                "HmacSha256": {"type": "http", "scheme": "hmac-sha256", "description": HMAC_SHA256},
             },
         )
     )

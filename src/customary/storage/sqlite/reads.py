@@ -16,7 +16,9 @@ from customary.app.ports import (
     ReadVersion,
     SealedCustomer,
     StoredAnswer,
+    Tag,
 )
+from customary.domain.errors import NotFound
 from customary.storage.sqlite.rows import instant_at, microseconds, packed, record
 
 RECORD_BY_ID = """
@@ -47,6 +49,9 @@ WHERE c.tenant_id = ? AND c.customer_id = ? AND v.version = ?
 """
 ROW_OF_UNIQUE_TAG = "SELECT row_no FROM unique_tags WHERE tenant_id = ? AND kind = ? AND tag = ?"
 MERCHANT_OF_ROW = "SELECT merchant_no FROM customers WHERE tenant_id = ? AND row_no = ?"
+ROW_OF_CUSTOMER = """
+SELECT row_no FROM customers WHERE tenant_id = ?1 AND customer_id = ?2 AND (?3 IS NULL OR merchant_no = ?3)
+"""
 HAS_TAG = "SELECT 1 FROM tags WHERE tenant_id = ? AND kind = ? AND tag = ? AND row_no = ?"
 ANSWER = """
 SELECT key_tag, request_tag, customer_id, version, at FROM answers
@@ -101,7 +106,9 @@ _TAGGED_OF_MERCHANT = (
 
 
 @cache
-def page_statements(tag_count: int, of_merchant: bool, newest_first: bool) -> tuple[str, str]:
+def page_statements(
+    tag_count: int, of_merchant: bool, newest_first: bool, behind: bool = False
+) -> tuple[str, str]:
     """Return the statements that list and that count the row numbers of a page, for this many tags.
 
     They depend on the shape of a question alone, never on a value.
@@ -115,8 +122,9 @@ def page_statements(tag_count: int, of_merchant: bool, newest_first: bool) -> tu
             f"AND t.kind = :kind{number} AND t.tag = :tag{number})",
         )
     order = "ORDER BY c.row_no DESC" if newest_first else "ORDER BY c.row_no"
+    start = f"AND c.row_no {'<' if newest_first else '>'} :behind" if behind else ""
     return (
-        " ".join(("SELECT c.row_no", *parts, order, "LIMIT :limit OFFSET :offset")),
+        " ".join(("SELECT c.row_no", *parts, start, order, "LIMIT :limit OFFSET :offset")),
         " ".join(("SELECT count(*)", *parts)),
     )
 
@@ -124,19 +132,23 @@ def page_statements(tag_count: int, of_merchant: bool, newest_first: bool) -> tu
 def read_page(connection: Connection, request: ReadPage) -> tuple[list[SealedCustomer], int]:
     """Return the records of the page, and how many there are on all pages, or -1 where nobody asked."""
     tenant = packed(request.tenant_id)
-    if request.unique_tags:
+    behind = None if request.after is None else _row_behind(connection, tenant, request)
+    if request.unique_tags or request.unique_tags_any:
         numbers = _uniquely_tagged(connection, tenant, request)
         total = len(numbers)
+        if behind is not None:
+            numbers = [one for one in numbers if (one < behind if request.newest_first else one > behind)]
         numbers = numbers[request.offset : request.offset + request.limit]
     else:
         listing, counting = page_statements(
-            len(request.tags), request.merchant_no is not None, request.newest_first
+            len(request.tags), request.merchant_no is not None, request.newest_first, behind is not None
         )
         asked: dict[str, str | bytes | int | None] = {
             "tenant": tenant,
             "merchant": request.merchant_no,
             "limit": request.limit,
             "offset": request.offset,
+            "behind": behind,
         }
         for number, tag in enumerate(request.tags):
             asked[f"kind{number}"] = tag.kind
@@ -151,23 +163,43 @@ def read_page(connection: Connection, request: ReadPage) -> tuple[list[SealedCus
     return records, total if request.counted else -1
 
 
+def _row_behind(connection: Connection, tenant: bytes, request: ReadPage) -> int:
+    """Return the number of the row that a page comes after."""
+    asked = (tenant, request.after, request.merchant_no)
+    row_no: int | None = connection.execute(ROW_OF_CUSTOMER, asked).get
+    if row_no is None:
+        raise NotFound
+    return row_no
+
+
 def _uniquely_tagged(connection: Connection, tenant: bytes, request: ReadPage) -> list[int]:
-    """Return the number of the one row that holds all tags, or nothing."""
-    found = {
-        connection.execute(ROW_OF_UNIQUE_TAG, (tenant, tag.kind, tag.digest)).get
-        for tag in request.unique_tags
-    }
-    row_no = found.pop()
-    if found or row_no is None:
-        return []
+    """Return the numbers of the rows that hold all tags and one of those of which one is enough, in order."""
+
+    def holders(tags: tuple[Tag, ...]) -> set[int]:
+        rows = [connection.execute(ROW_OF_UNIQUE_TAG, (tenant, tag.kind, tag.digest)).get for tag in tags]
+        return {row_no for row_no in rows if row_no is not None}
+
+    found = holders(request.unique_tags[:1] or request.unique_tags_any)
+    for tag in request.unique_tags[1:]:
+        found &= holders((tag,))
+    if request.unique_tags and request.unique_tags_any:
+        found &= holders(request.unique_tags_any)
+    return sorted(
+        (row_no for row_no in found if _is_asked_for(connection, tenant, row_no, request)),
+        reverse=request.newest_first,
+    )
+
+
+def _is_asked_for(connection: Connection, tenant: bytes, row_no: int, request: ReadPage) -> bool:
+    """Return whether a row is of the merchant and holds the tags that are not unique."""
     if request.merchant_no is not None:
         merchant_no = connection.execute(MERCHANT_OF_ROW, (tenant, row_no)).get
         if merchant_no != request.merchant_no:
-            return []
-    for tag in request.tags:
-        if connection.execute(HAS_TAG, (tenant, tag.kind, tag.digest, row_no)).fetchone() is None:
-            return []
-    return [row_no]
+            return False
+    return all(
+        connection.execute(HAS_TAG, (tenant, tag.kind, tag.digest, row_no)).fetchone() is not None
+        for tag in request.tags
+    )
 
 
 # ── Answers ───────────────────────────────────────────────────────────────────────────────

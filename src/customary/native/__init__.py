@@ -1,0 +1,1 @@
+"""Our own API under ``/native/v1``: the whole record with both its ids, its history, and what befalls it."""
