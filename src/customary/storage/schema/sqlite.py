@@ -174,10 +174,59 @@ STORE_STEPS = numbered(
         PRIMARY KEY (epoch, key, leaf_no)
     ) STRICT, WITHOUT ROWID
     """,
+    """
+    CREATE TABLE tombstones (
+        tenant_id BLOB NOT NULL,
+        customer_id TEXT NOT NULL,
+        customer_number TEXT NOT NULL,
+        merchant_no INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        certificate BLOB NOT NULL,
+        key_tag BLOB NOT NULL,
+        request_tag BLOB NOT NULL,
+        scrubbed INTEGER NOT NULL,
+        PRIMARY KEY (tenant_id, customer_id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE UNIQUE INDEX tombstones_by_number ON tombstones (tenant_id, number)",
+    "CREATE INDEX tombstones_unscrubbed ON tombstones (scrubbed) WHERE scrubbed = 0",
+    """
+    CREATE TABLE holds (
+        tenant_id BLOB NOT NULL,
+        customer_id TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        actor TEXT NOT NULL,
+        sealed_reason BLOB NOT NULL,
+        PRIMARY KEY (tenant_id, customer_id)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE retention (
+        tenant_id BLOB NOT NULL PRIMARY KEY REFERENCES tenants,
+        rules BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    # What is kept of erased customers for a while; its keys are with those of the living, in the other file.
+    """
+    CREATE TABLE kept (
+        tenant_id BLOB NOT NULL,
+        customer_id TEXT NOT NULL,
+        part TEXT NOT NULL,
+        until INTEGER NOT NULL,
+        key_no INTEGER NOT NULL,
+        sealed BLOB NOT NULL,
+        PRIMARY KEY (tenant_id, customer_id, part)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX kept_until ON kept (until)",
 )
 
 KEYS_STEPS = numbered(
     "CREATE TABLE key_meta (name TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
     # The engine takes a new customer's row number from here, so that no number is ever used for two keys.
     "CREATE TABLE customer_keys (row_no INTEGER PRIMARY KEY, wrapped BLOB NOT NULL) STRICT",
+    # These are deleted, so AUTOINCREMENT alone keeps a number from being given twice: a part whose row was
+    # left behind by an interrupted commit must not find another part's key under its number.
+    "CREATE TABLE kept_keys (key_no INTEGER PRIMARY KEY AUTOINCREMENT, wrapped BLOB NOT NULL) STRICT",
 )

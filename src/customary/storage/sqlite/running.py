@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import apsw
 from apsw import Connection
 
+from customary.app import ports
 from customary.app.ports import (
     ChangeTags,
     Job,
@@ -50,7 +51,7 @@ from customary.app.ports import (
     WriteTenantKeys,
 )
 from customary.domain.errors import CustomaryError
-from customary.storage.sqlite import reads, registry, trail, turning, writes
+from customary.storage.sqlite import erasures, reads, registry, trail, turning, writes
 
 T = TypeVar("T")
 Answering = Callable[[Connection, Any], Any]
@@ -78,6 +79,16 @@ READS: Mapping[type, Answering] = {
     ReadRecords: turning.read_records,
     ReadEarlierVersions: turning.read_earlier_versions,
     ReadTagsHeld: turning.read_tags_held,
+    ports.ReadErasable: erasures.read_erasable,
+    ports.ReadHold: erasures.read_hold,
+    ports.ReadRules: erasures.read_rules,
+    ports.ReadAnswersOf: erasures.read_answers_of,
+    ports.ReadMentions: erasures.read_mentions,
+    ports.ReadTombstone: erasures.read_tombstone,
+    ports.ReadTombstones: erasures.read_tombstones,
+    ports.ReadErased: erasures.read_erased,
+    ports.ReadUnscrubbed: erasures.read_unscrubbed,
+    ports.ReadKept: erasures.read_kept,
 }
 WRITES: Mapping[type, Answering] = {
     Write: writes.write,
@@ -94,6 +105,13 @@ WRITES: Mapping[type, Answering] = {
     RewrapSecrets: turning.rewrap_secrets,
     ChangeTags: turning.change_tags,
     Reseal: turning.reseal,
+    ports.WriteHold: erasures.write_hold,
+    ports.DropHold: erasures.drop_hold,
+    ports.WriteRules: erasures.write_rules,
+    ports.Destroy: erasures.destroy,
+    ports.WriteTombstone: erasures.write_tombstone,
+    ports.MarkScrubbed: erasures.mark_scrubbed,
+    ports.DropKept: erasures.drop_kept,
 }
 
 
@@ -134,7 +152,7 @@ class Runner:
         return result
 
     def begun(self, job: Job[Any]) -> Begun | None:
-        """Run a job up to its first ``Write``, which is not done; None if it does not come that far.
+        """Run a job up to its first ``Write`` of a record, which is not done; None if it is none.
 
         It may be refused by what is committed now, or ask for what only the writer can tell. Nothing is lost:
         it is run again in its turn.
@@ -149,6 +167,10 @@ class Runner:
                     return None
                 request = generator.send(answering(self.connection, request))
         except (StopIteration, TagTaken, CustomaryError, apsw.Error):
+            return None
+        if request.record is None:
+            # Were what it read erased meanwhile, nothing would refuse it, and it would be shown all the same.
+            generator.close()
             return None
         return Begun(generator, request)
 

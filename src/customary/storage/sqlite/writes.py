@@ -18,7 +18,8 @@ KEY = "SELECT wrapped FROM customer_keys WHERE row_no = ?"
 ADD_CUSTOMER = """
 INSERT INTO customers (row_no, tenant_id, customer_id, customer_number, merchant_no, version, created_at,
                        updated_at, sealed, guarded)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
+WHERE NOT EXISTS (SELECT 1 FROM tombstones WHERE tenant_id = ?2 AND customer_id = ?3)
 ON CONFLICT (tenant_id, customer_id) DO NOTHING
 """
 CURRENT = "SELECT row_no, version FROM customers WHERE tenant_id = ? AND customer_id = ?"
@@ -104,7 +105,7 @@ def _added(
         for tag in unique_tags:
             execute(DROP_UNIQUE_TAG, (tenant, tag.kind, tag.digest, row_no))
         execute(DROP_KEY, (row_no,))
-        raise Outdated(detail="a record of that id exists")
+        raise Outdated(detail="a record or a tombstone of that id exists")
     return row_no
 
 
