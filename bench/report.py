@@ -29,6 +29,7 @@ LABELS = {
     "create/usual": "usual stack, create",
     "create/tuned": "usual stack tuned, create",
     "read/basic": "customary, GET by id, Trustly, Basic",
+    "read/in use": "customary, GET by id, Trustly, 1,000 customers in use",
     "read/hawk": "customary, GET by id, Trustist, Hawk",
     "read/constant": "constant body, GET",
     "read/usual": "usual stack, GET by id",
@@ -40,6 +41,7 @@ COMPARISONS: tuple[tuple[str, str, float | None], ...] = (
     ("create/basic", "create/tuned", None),
     ("read/basic", "read/constant", 0.4),
     ("read/hawk", "read/constant", 0.4),
+    ("read/in use", "read/constant", 0.4),
     ("read/basic", "read/usual", None),
 )
 HELD_TO_P99 = ("create/basic", "create/hawk", "read/basic", "read/hawk")

@@ -36,6 +36,7 @@ from subjects import (
 
 TRUSTLY = "/api/v1/customers"
 TRUSTIST = "/v1/customers"
+CUSTOMERS_IN_USE = 1_000
 TRUSTLY_ID = re.compile(rb'"customerId"\s*:\s*"([^"]+)"')
 TRUSTIST_ID = re.compile(rb'"id"\s*:\s*"([^"]+)"')
 
@@ -71,9 +72,19 @@ def creating(
     return Scenario(key, subject, lambda: make, id_of)
 
 
-def reading(key: str, subject: Subject, credential: Credential, target: str, ids: Sequence[str]) -> Scenario:
-    """Return the scenario of reading one of the ids a request; the ids are looked at when a round begins."""
-    return Scenario(key, subject, lambda: gets(credential, HOST, subject.port, f"{target}/", ids))
+def reading(
+    key: str,
+    subject: Subject,
+    credential: Credential,
+    target: str,
+    ids: Sequence[str],
+    in_use: int | None = None,
+) -> Scenario:
+    """Return the scenario of reading one of the ids a request, or of the first so many that are ``in_use``.
+
+    The ids are looked at when a round begins.
+    """
+    return Scenario(key, subject, lambda: gets(credential, HOST, subject.port, f"{target}/", ids[:in_use]))
 
 
 def planned(stack: ExitStack, folder: Path, executable: str | None) -> list[Scenario]:
@@ -93,8 +104,9 @@ def planned(stack: ExitStack, folder: Path, executable: str | None) -> list[Scen
     by_basic = creating("create/basic", it, ours.basic, TRUSTLY, trustly_bodies(), TRUSTLY_ID)
     by_hawk = creating("create/hawk", it, ours.hawk, TRUSTIST, trustist_bodies(), TRUSTIST_ID)
     of_basic = reading("read/basic", it, ours.basic, TRUSTLY, by_basic.ids)
+    in_use = reading("read/in use", it, ours.basic, TRUSTLY, by_basic.ids, CUSTOMERS_IN_USE)
     of_hawk = reading("read/hawk", it, ours.hawk, TRUSTIST, by_hawk.ids)
-    return [by_basic, by_usual, by_hawk, by_tuned, of_basic, of_fixed, of_hawk, of_usual]
+    return [by_basic, by_usual, by_hawk, by_tuned, of_basic, in_use, of_fixed, of_hawk, of_usual]
 
 
 def measured(scenario: Scenario, size: Size) -> Outcome:
