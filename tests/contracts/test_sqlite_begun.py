@@ -20,6 +20,7 @@ from contracts.rows import (
 )
 from customary.app.ports import Job, ReadLeaves, ReadRecord, ReadTagged
 from customary.storage.sqlite import SQLiteEngine
+from customary.storage.sqlite.batches import BEGUN_TOGETHER
 
 
 @pytest.fixture
@@ -124,6 +125,32 @@ def test_what_nothing_has_changed_is_run_once(engine: SQLiteEngine, runner: asyn
     jobs = [Counted(upserting(tenant, str(number))) for number in range(20)]
     assert len(set(runner.run(beside_a_commit(engine, *jobs)))) == 20
     assert [job.runs for job in jobs] == [1] * 20
+
+
+def test_a_mistake_in_one_job_is_that_job_s_alone(engine: SQLiteEngine, runner: asyncio.Runner) -> None:
+    """A job that fails before its first write fails for its own caller; those begun beside it are stored."""
+    store = Store(engine, runner)
+    tenant = store.new_tenant()
+
+    def broken() -> Generator[Any, Any, str]:
+        yield ReadTagged(tenant, external("x"))
+        raise ZeroDivisionError
+
+    jobs = [upserting(tenant, str(number)) for number in range(BEGUN_TOGETHER + 3)]
+
+    async def perform() -> list[Any]:
+        leading = asyncio.ensure_future(engine.perform(upserting(tenant, "first")))
+        while not engine._batches.under_way:
+            await asyncio.sleep(0)
+        asked = [engine.perform(job) for job in (*jobs[:5], broken, *jobs[5:])]
+        told = await asyncio.gather(*asked, return_exceptions=True)
+        await leading
+        return told
+
+    told = runner.run(perform())
+    assert isinstance(told.pop(5), ZeroDivisionError)
+    assert len(set(told)) == len(jobs)
+    assert store.ask(page(tenant))[1] == len(jobs) + 1
 
 
 def test_a_begun_job_whose_caller_has_gone_stores_nothing(

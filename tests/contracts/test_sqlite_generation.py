@@ -13,6 +13,7 @@ from customary.app.ports import Job, ReadGeneration, ReadRecord, ReadTenants, Wr
 from customary.domain.access import Tenant
 from customary.domain.customer import TenantID
 from customary.storage.sqlite import SQLiteEngine
+from customary.storage.sqlite.batches import BEGUN_TOGETHER
 
 Noted = tuple[int, int, int]
 
@@ -123,7 +124,7 @@ def test_what_was_begun_before_the_registry_changed_is_run_again(
         leading = asyncio.ensure_future(engine.perform(asking(stored(record(tenant)))))
         while not engine._batches.under_way:
             await asyncio.sleep(0)
-        following = [asyncio.ensure_future(engine.perform(job)) for job in (begun, begun, begun)]
+        following = [asyncio.ensure_future(engine.perform(job)) for job in [begun] * BEGUN_TOGETHER]
         await asyncio.sleep(0)
         assert engine._batches.under_way, "they came too late to be begun early"
         # The commit of the leading job is under way on a thread; this one waits for it, and is before theirs.
@@ -134,8 +135,8 @@ def test_what_was_begun_before_the_registry_changed_is_run_again(
     first_generation = engine.generation()
     made = runner.run(race())
     assert engine.generation() == first_generation + 1
-    assert runs[:3] == [first_generation] * 3, "they were not begun early"
-    assert runs[3:] == [first_generation + 1] * 3
+    assert runs[:BEGUN_TOGETHER] == [first_generation] * BEGUN_TOGETHER, "they were not begun early"
+    assert runs[BEGUN_TOGETHER:] == [first_generation + 1] * BEGUN_TOGETHER
     for customer_id in made:
         kept = runner.run(engine.read(asking(ReadRecord(tenant, customer_id))))
         assert kept.sealed == b"%d" % engine.generation()

@@ -14,6 +14,7 @@ import msgspec
 
 from customary.app import reasons
 from customary.app.ports import (
+    PAUSE,
     Dice,
     LeafRow,
     OutboxRow,
@@ -165,6 +166,7 @@ class Run:
 
     def add(self, request: Add) -> Generator[Any, Any, Customer]:
         """Store a new customer under fresh ids and a key of its own."""
+        yield PAUSE
         instant = self.clock.instant()
         for _ in range(_DRAWS_MAX):
             number = customer_number_from(self.dice.random_bytes(16))
@@ -181,7 +183,11 @@ class Run:
                 guarded=request.guarded,
             )
             unique_tags, tags = self.tags_of(customer.merchant_no, request.particulars)
-            record = self.tenant.sealed(customer, self.tenant.fresh_key(customer.customer_id))
+            yield PAUSE
+            wrapped_key = self.tenant.fresh_key(customer.customer_id)
+            yield PAUSE
+            record = self.tenant.sealed(customer, wrapped_key)
+            yield PAUSE
             fields = known_fields(request.particulars, request.guarded)
             try:
                 yield Write(

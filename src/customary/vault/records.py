@@ -61,6 +61,10 @@ _decode_contents = msgspec.msgpack.Decoder(_Contents).decode
 _decode_guarded = msgspec.msgpack.Decoder(Guarded).decode
 
 
+_NOBODYS = ("", CustomerKey(bytes(KEY_BYTES)))
+_FRESH_MAX = 256
+
+
 class OpenedTenant:
     """A tenant's opened keys; implements ``app.ports.TenantVault``. Safe to use from several threads."""
 
@@ -78,14 +82,16 @@ class OpenedTenant:
         self._for_guarded = framed(b"customary record", tenant, b"guarded")
         self._for_reason = framed(b"customary reason", tenant)
         self._tag_hashes = _tag_hashes(index_key)
-        self._fresh = (b"", "", CustomerKey(bytes(KEY_BYTES)))  # of nobody, and for nobody
+        self._fresh: dict[bytes, tuple[str, CustomerKey]] = {}
 
     def fresh_key(self, customer_id: CustomerID) -> bytes:
         """Return a new customer key, wrapped under the tenant key."""
         key = os.urandom(KEY_BYTES)
         wrapped = self._seal.wrapped(key, self._for_key + framed(customer_id.encode()))
-        # Whoever asks for a fresh key seals with it next, and then not soon again: it is not worth a place.
-        self._fresh = (wrapped, customer_id, CustomerKey(key))
+        # Whoever asks for a fresh key seals with it soon, and then not again: it is no key to keep.
+        if len(self._fresh) >= _FRESH_MAX:
+            self._fresh.clear()
+        self._fresh[wrapped] = customer_id, CustomerKey(key)
         return wrapped
 
     def sealed(self, customer: Customer, wrapped_key: bytes) -> SealedCustomer:
@@ -99,8 +105,8 @@ class OpenedTenant:
             raise ValueError("the guarded part is not open, so the record cannot be sealed whole")
         if customer.tenant_id != self._tenant_id:
             raise ValueError("the customer is another tenant's")
-        fresh_wrapped, fresh_for, key = self._fresh
-        if fresh_wrapped is not wrapped_key or fresh_for != customer.customer_id:
+        fresh_for, key = self._fresh.pop(wrapped_key, _NOBODYS)
+        if fresh_for != customer.customer_id:
             key = self._key_of(wrapped_key, customer.customer_id)
         if guarded == NOTHING_GUARDED:
             masks, guarded_envelope = NOTHING_GUARDED, None

@@ -4,7 +4,7 @@ The performer (``app.performer``) turns a use case into a *job*: a generator tha
 (``ReadRecord``, ``Write``, ...), which are all that an engine ever sees. A job can be run again, whole.
 """
 
-from customary.app.ports.engine import Engine, Job
+from customary.app.ports.engine import PAUSE, Engine, Job, Pause
 from customary.app.ports.erasure import (
     Composing,
     Destroy,
@@ -93,6 +93,7 @@ from customary.app.ports.turning import (
 )
 
 __all__ = [
+    "PAUSE",
     "BlockRow",
     "ChangeTags",
     "CheckpointRow",
@@ -114,6 +115,7 @@ __all__ = [
     "MarkScrubbed",
     "MarkUsed",
     "OutboxRow",
+    "Pause",
     "Posting",
     "ReadAnswer",
     "ReadAnswersOf",

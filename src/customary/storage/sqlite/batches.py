@@ -4,8 +4,9 @@ The jobs of a batch run one after the other in one transaction, so each sees wha
 written. Only COMMIT with its fsync runs on a thread; meanwhile the loop reads and gathers the next batch.
 Nobody is answered before COMMIT returned, refusals included: they may rest on what another job wrote.
 
-What comes in while a commit is under way is begun at once, against what is committed, up to its first write;
-its turn then takes a quarter of the time. Should what it read have changed by then, its write is refused and
+Jobs are begun before their turn, several together and step by step, against what is committed, up to their
+first write: the loop has nothing better to do while a commit is under way, and a step that many take one
+after the other takes half the time. Should what a job read have changed by its turn, its write is refused and
 it is run again.
 
 It must never know what a job asks for.
@@ -14,9 +15,10 @@ It must never know what a job asks for.
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
+from itertools import islice
 from time import perf_counter
 from typing import Any, Final, TypeVar
 
@@ -29,6 +31,9 @@ from customary.storage.sqlite.failures import FAILURES, Failures
 from customary.storage.sqlite.running import Begun, Runner
 
 T = TypeVar("T")
+
+BEGUN_TOGETHER: Final = 16
+"""Few enough that they hold up the event loop for a millisecond."""
 
 BATCH_JOBS_MAX: Final = 128
 BATCH_SECONDS_MAX: Final = 0.008
@@ -55,7 +60,7 @@ class Batches:
         connection: Connection,
         failures: Failures,
         *,
-        begun: Callable[[Job[Any]], Begun | None],
+        begun: Callable[[Sequence[Job[Any]]], Sequence[Begun | None]],
         locked: Callable[[], None],
         before_commit: Callable[[], None],
         after_commit: Callable[[], None],
@@ -82,6 +87,7 @@ class Batches:
         self._closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="customary-commit")
         self._idle: asyncio.Event | None = None
+        self._unbegun = 0
         self.under_way = False
 
     def submit(self, job: Job[Any]) -> "asyncio.Future[Any]":
@@ -92,13 +98,25 @@ class Batches:
             raise self._failures.refusal()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        # The loop has nothing better to do while a commit is under way than to begin what comes after it.
-        begun = self._begun(job) if self.under_way else None  # before the queue is looked up: it may renew it
-        self._waiting.append((job, future, begun))
+        self._waiting.append((job, future, None))
+        self._unbegun += 1
+        if self._unbegun >= BEGUN_TOGETHER:
+            self._begin()
         if not (self.under_way or self._scheduled):
             self._scheduled = True
             loop.call_soon(self._flush, loop)
         return future
+
+    def _begin(self) -> None:
+        """Begin the jobs at the end of the queue that nobody has tried to begin."""
+        behind = list(islice(reversed(self._waiting), self._unbegun))
+        self._unbegun = 0
+        begun = self._begun([job for job, _, _ in reversed(behind)])
+        waiting = self._waiting  # only now: to begin may renew it
+        for _ in behind:
+            waiting.pop()
+        for (job, future, _), one in zip(reversed(behind), begun, strict=True):
+            waiting.append((job, future, one))
 
     def forget_begun(self) -> None:
         """Have every waiting job run from its start: what it was begun on no longer holds."""
@@ -158,6 +176,9 @@ class Batches:
             self._go_on(loop)
             return
         batch: list[Waiting] = []
+        if self._unbegun > 1:
+            self._begin()
+        self._unbegun = 0
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             self._busy_since = None

@@ -10,7 +10,7 @@ It must never know customers or keys, nor what a row holds.
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -194,9 +194,10 @@ class SQLiteEngine:
         except apsw.Error as failure:
             self._failures.translated(failure, self._reading)
 
-    def _begun(self, job: Job[Any]) -> Begun | None:
-        self._hold_snapshot()
-        return self._reader.begun(job) if self._snapshot_held else None
+    def _begun(self, jobs: Sequence[Job[Any]]) -> Sequence[Begun | None]:
+        with suppress(apsw.Error):  # each job will meet it in its turn
+            self._hold_snapshot()
+        return self._reader.begun(jobs) if self._snapshot_held else [None] * len(jobs)
 
     def _hold_snapshot(self) -> None:
         if not self._snapshot_held and not self._restart_due():

@@ -3,7 +3,7 @@
 It must never know of transactions' ends, threads or waiters.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import apsw
@@ -14,6 +14,7 @@ from customary.app.ports import (
     ChangeTags,
     Job,
     MarkUsed,
+    Pause,
     ReadAnswer,
     ReadBlocks,
     ReadCheckpoints,
@@ -57,6 +58,7 @@ T = TypeVar("T")
 Answering = Callable[[Connection, Any], Any]
 
 READS: Mapping[type, Answering] = {
+    Pause: lambda _connection, _request: None,
     ReadRecord: reads.read_record,
     ReadTagged: reads.read_tagged,
     ReadVersion: reads.read_version,
@@ -116,16 +118,17 @@ WRITES: Mapping[type, Answering] = {
 
 
 FORESEEABLE: Mapping[type, Answering] = {
-    kind: READS[kind] for kind in (ReadRecord, ReadTagged, ReadTenantKeys, ReadMerchants)
+    kind: READS[kind] for kind in (Pause, ReadRecord, ReadTagged, ReadTenantKeys, ReadMerchants)
 }
 """What a job may read ahead of its turn: should it change, the job's write is refused."""
 
 
 class Begun(NamedTuple):
-    """A job that has come to its first write, and the write."""
+    """A job that has come to its first write, and the write; or to a mistake of ours."""
 
     generator: Generator[Any, Any, Any]
     request: Any
+    mistake: Exception | None = None
 
 
 class Runner:
@@ -151,28 +154,37 @@ class Runner:
             result = self._driven(generator, request)
         return result
 
-    def begun(self, job: Job[Any]) -> Begun | None:
-        """Run a job up to its first ``Write`` of a record, which is not done; None if it is none.
+    def begun(self, jobs: Sequence[Job[Any]]) -> list[Begun | None]:
+        """Run jobs up to their first ``Write`` of a record, which is not done; None for one that has none.
 
-        It may be refused by what is committed now, or ask for what only the writer can tell. Nothing is lost:
-        it is run again in its turn.
+        All of them go a step before any goes the next. A job may be refused by what is committed now, or ask
+        for what only the writer can tell. Nothing is lost: it is run again in its turn.
         """
-        generator = job()
-        try:
-            request = next(generator)
-            while type(request) is not Write:
-                answering = FORESEEABLE.get(type(request))
-                if answering is None:
-                    generator.close()
-                    return None
-                request = generator.send(answering(self.connection, request))
-        except (StopIteration, TagTaken, CustomaryError, apsw.Error):
-            return None
-        if request.record is None:
-            # Were what it read erased meanwhile, nothing would refuse it, and it would be shown all the same.
-            generator.close()
-            return None
-        return Begun(generator, request)
+        found: list[Begun | None] = [None] * len(jobs)
+        running: list[tuple[int, Generator[Any, Any, Any], Any]]
+        running = [(number, job(), None) for number, job in enumerate(jobs)]
+        connection, answerings = self.connection, FORESEEABLE
+        while running:
+            going_on = []
+            for number, generator, answer in running:
+                try:
+                    request = generator.send(answer)
+                    if type(request) is Write and request.record is not None:
+                        found[number] = Begun(generator, request)
+                        continue
+                    # Were what it read erased meanwhile, nothing would refuse a write without a record, and
+                    # it would be shown all the same: that is run in its turn.
+                    answering = answerings.get(type(request))
+                    if answering is None:
+                        generator.close()
+                        continue
+                    going_on.append((number, generator, answering(connection, request)))
+                except (StopIteration, TagTaken, CustomaryError, apsw.Error):
+                    continue
+                except Exception as error:  # it is this job's, and must not stop the others
+                    found[number] = Begun(generator, None, error)
+            running = going_on
+        return found
 
     def finish(self, begun: Begun, job: Job[T]) -> T:
         """Do the write that a begun job came to, and run the rest of it.
@@ -180,6 +192,8 @@ class Runner:
         What the job has read may have changed since: then its write is refused, as the version it replaces or
         the tag it takes is another's by now, and the job is run again from the start.
         """
+        if begun.mistake is not None:
+            raise begun.mistake
         try:
             answer = self._written(begun.request)
         except (TagTaken, CustomaryError):
