@@ -97,10 +97,10 @@ _OWN_IDS: Mapping[str, Callable[[Json], str]] = {
 }
 """For each room: the id of a customer that it has just answered with."""
 
-PLACES: Mapping[str, str] = {}
+PLACES: Mapping[str, str] = {"version": "1"}
 """For each place in a path that is not a customer's id: what stands there, for a customer that is new."""
 
-QUERIES: Mapping[str, str] = {}
+QUERIES: Mapping[str, str] = {"native GET /customers/{id}/diff": "?from=1&to=1"}
 """For each operation that needs one: its query."""
 
 BODIES: Mapping[str, Callable[[], Json]] = {
@@ -110,6 +110,7 @@ BODIES: Mapping[str, Callable[[], Json]] = {
     "trustist PUT /customers/{id}": lambda: {"orgId": "branch-2"},
     "native POST /customers": lambda: {"fullName": "Sarah Johnson", "email": "sarah@example.com"},
     "native PATCH /customers/{id}": lambda: {"orgId": "branch-2"},
+    "native POST /customers/{id}/restore": lambda: {"version": 1},
 }
 """For each mutating operation: a body that changes something."""
 

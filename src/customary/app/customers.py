@@ -92,9 +92,14 @@ def change(
     """
     principal.require(Permission.UPDATE_CUSTOMER)
     current: Customer = yield Fetch(customer_id, ALL)
+    require_version(current, expected)
+    return (yield from _changed(current, revision, disclosure))
+
+
+def require_version(current: Customer, expected: frozenset[int] | None) -> None:
+    """Raise Outdated if the version of a customer is none of those that the caller expects."""
     if expected is not None and current.version not in expected:
         raise Outdated
-    return (yield from _changed(current, revision, disclosure))
 
 
 def change_numbered(

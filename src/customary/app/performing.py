@@ -5,7 +5,7 @@ It must never know HTTP, SQL or what a field means.
 """
 
 import hashlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -59,7 +59,11 @@ T = TypeVar("T")
 
 _MILLISECOND = timedelta(milliseconds=1)
 _DRAWS_MAX = 8
-_ANNOUNCED = frozenset({Action.CUSTOMER_CREATED, Action.CUSTOMER_UPDATED})
+_ANNOUNCED: Mapping[Action, str] = {
+    Action.CUSTOMER_CREATED: Action.CUSTOMER_CREATED.value,
+    Action.CUSTOMER_UPDATED: Action.CUSTOMER_UPDATED.value,
+    Action.CUSTOMER_RESTORED: Action.CUSTOMER_UPDATED.value,  # who follows a customer need not know more
+}
 _NO_EXTERNAL_ID = (0, "", Tag(0, b""))
 _encode = msgspec.json.Encoder().encode
 
@@ -219,6 +223,8 @@ class Run:
         unique_before, before = self.tags_of(current.merchant_no, current.particulars)
         unique_after, after = self.tags_of(current.merchant_no, request.particulars)
         record = self.tenant.sealed(customer, self.wrapped_keys[current.customer_id])
+        action = Action.CUSTOMER_RESTORED if request.restores else Action.CUSTOMER_UPDATED
+        outcome = f"version {request.restores} restored" if request.restores else "done"
         fields = changed_fields(
             (current.particulars, current.guarded or NOTHING_GUARDED), (request.particulars, request.guarded)
         )
@@ -231,7 +237,7 @@ class Run:
                 tags=tuple(tag for tag in after if tag not in before),
                 unique_tags_dropped=tuple(tag for tag in unique_before if tag not in unique_after),
                 tags_dropped=tuple(tag for tag in before if tag not in after),
-                **self.told(Action.CUSTOMER_UPDATED, customer, instant, fields, record),
+                **self.told(action, customer, instant, fields, record, outcome),
             )
         except TagTaken:
             raise Conflict("This external id is taken", field="external_id") from None
@@ -267,11 +273,13 @@ class Run:
         instant: datetime,
         fields: tuple[str, ...],
         record: SealedCustomer | None,
+        outcome: str = "done",
     ) -> dict[str, Any]:
         """Return the leaf, the announcement and the idempotency answer of a mutation."""
-        told: dict[str, Any] = {"leaves": (self.leaf(action, customer, instant, fields, record),)}
-        if action in _ANNOUNCED:
-            event = Event(action.value, customer.customer_id, customer.version, fields)
+        told: dict[str, Any] = {"leaves": (self.leaf(action, customer, instant, fields, record, outcome),)}
+        kind = _ANNOUNCED.get(action)
+        if kind is not None:
+            event = Event(kind, customer.customer_id, customer.version, fields)
             told["outbox"] = (OutboxRow(customer.tenant_id, instant, _encode(event)),)
         if self.answer_tags is not None:
             key_tag, request_tag = self.answer_tags
@@ -287,6 +295,7 @@ class Run:
         instant: datetime,
         fields: tuple[str, ...],
         record: SealedCustomer | None,
+        outcome: str = "done",
     ) -> LeafRow:
         """Return the entry of the trail that tells of a deed, the sealed record pinned by its digest."""
         leaf = Leaf(
@@ -296,6 +305,7 @@ class Run:
             action=action,
             subject=customer.customer_id,
             request_id=self.deed.request_id,
+            outcome=outcome,
             version=customer.version,
             fields=fields,
             digest="" if record is None else record_digest(record),

@@ -5,6 +5,7 @@ from the start, whole.
 """
 
 from collections.abc import Generator
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,6 +23,31 @@ class Fetch(msgspec.Struct, frozen=True, gc=False):
     """
 
     customer_id: CustomerID
+    clear: frozenset[str] = frozenset()
+
+
+class FetchVersion(msgspec.Struct, frozen=True, gc=False):
+    """Ask for one version of a customer; NotFound if there is none, or the customer is absent or foreign."""
+
+    customer_id: CustomerID
+    version: int
+    clear: frozenset[str] = frozenset()
+
+
+class FetchAt(msgspec.Struct, frozen=True, gc=False):
+    """Ask for a customer as it was at an instant; NotFound as above, and where it did not exist yet."""
+
+    customer_id: CustomerID
+    at: datetime
+    clear: frozenset[str] = frozenset()
+
+
+class ListVersions(msgspec.Struct, frozen=True, gc=False):
+    """Ask for the versions of a customer before ``below``, newest first; NotFound if it is foreign."""
+
+    customer_id: CustomerID
+    below: int | None
+    limit: int
     clear: frozenset[str] = frozenset()
 
 
@@ -47,11 +73,15 @@ class Add(msgspec.Struct, frozen=True, gc=False):
 
 
 class Put(msgspec.Struct, frozen=True, gc=False):
-    """Say that these data replace those of ``current``; answered with the Customer, its version one more."""
+    """Say that these data replace those of ``current``; answered with the Customer, its version one more.
+
+    ``restores`` is the version whose data they are, where an earlier one is brought back.
+    """
 
     current: Customer
     particulars: Particulars
     guarded: Guarded
+    restores: int = 0
 
 
 class Keep(msgspec.Struct, frozen=True, gc=False):

@@ -13,6 +13,7 @@ class Action(StrEnum):
 
     CUSTOMER_CREATED = "customer.created"
     CUSTOMER_UPDATED = "customer.updated"
+    CUSTOMER_RESTORED = "customer.restored"
     CUSTOMER_UNCHANGED = "customer.unchanged"
     CUSTOMER_REVEALED = "customer.revealed"
     CUSTOMERS_EXPORTED = "customers.exported"

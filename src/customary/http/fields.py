@@ -32,6 +32,7 @@ _MESSAGES = {
     "integers": "has an integer that JSON cannot carry safely",
     "size": "is too large",
     "cursor": "is none of this list",
+    "instant": "is not an instant in the form of RFC 3339",
 }
 
 # C0 and C1 controls, and the characters that reorder what a reader sees.

@@ -4,7 +4,7 @@ from functools import partial
 
 import msgspec
 
-from customary.app import customers
+from customary.app import customers, history
 from customary.app.requests import ListPage
 from customary.domain.access import Permission
 from customary.domain.customer import EMAIL_MAX, EXTERNAL_ID_MAX, ORG_ID_MAX, CustomerID
@@ -14,6 +14,7 @@ from customary.http.body import parsed
 from customary.http.exchange import Exchange, Reply
 from customary.http.shell import Operation, as_body, body_of, check_json_type, deed_of
 from customary.native import wire
+from customary.native.instants import past_instant_of
 from customary.native.paging import cursor, limit_of, position_of, unknown_cursor
 from customary.native.subject import (
     PREFIX,
@@ -59,9 +60,14 @@ class Customers(Subject):
     """The handlers of this subject."""
 
     async def get_customer(self, exchange: Exchange) -> Reply:
-        """Return a customer."""
+        """Return a customer, as it is or as it was at an instant."""
         principal = exchange.caller
-        use_case = partial(customers.fetch, principal, customer_id(exchange), _NOTHING)
+        at = exchange.query("at").get("at")
+        if at is None:
+            use_case = partial(customers.fetch, principal, customer_id(exchange), _NOTHING)
+        else:
+            instant = past_instant_of("at", at, self._means.dice.now())
+            use_case = partial(history.fetch_at, principal, customer_id(exchange), instant)
         customer = await self._means.performer.read(principal, use_case)
         if is_known(exchange, customer):
             return Reply(304, b"", (etag(customer),))

@@ -31,6 +31,7 @@ from customary.app.ports.erasure import (
     WriteRules,
     WriteTombstone,
 )
+from customary.app.ports.history import ReadVersionAt, ReadVersions
 from customary.app.ports.keys import Dice, TenantVault, Vault
 from customary.app.ports.records import (
     OutboxRow,
@@ -149,6 +150,8 @@ __all__ = [
     "ReadUnscrubbed",
     "ReadUnsealed",
     "ReadVersion",
+    "ReadVersionAt",
+    "ReadVersions",
     "Reseal",
     "RewrapKeys",
     "RewrapSecrets",

@@ -9,6 +9,7 @@ from customary.bootstrap.documents.answers import TEXT
 from customary.bootstrap.documents.limits import IDEMPOTENCY_KEY, REASON
 from customary.bootstrap.documents.native_speech import (
     ASKING,
+    AT,
     CHANGING,
     CUSTOMER_ID,
     IF_MATCH,
@@ -84,7 +85,7 @@ def customers_additions() -> dict[str, Addition]:
     return {
         "get-customers-id": Addition(
             prose="",
-            parameters=(PATH_ID, IF_NONE_MATCH),
+            parameters=(PATH_ID, AT, IF_NONE_MATCH),
             granted=SPEECH.granted("The customer", ref("Customer"), {"customer": created}, VERSIONED),
             beside={"304": SPEECH.bare("The caller has this version already", VERSIONED)},
             refusals=(*ASKING, "NotFound"),

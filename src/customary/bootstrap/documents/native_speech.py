@@ -76,6 +76,13 @@ PATH_ID: Schema = {
     "schema": TEXT,
     "example": CUSTOMER_ID,
 }
+AT = query_parameter(
+    "at",
+    "As it was at that instant (RFC 3339), not in the future; 404 for one before it was created",
+    TEXT | {"format": "date-time"},
+)
+"""The parameter that makes a record one of the past."""
+
 IF_MATCH: Schema = {
     "name": "If-Match",
     "in": "header",

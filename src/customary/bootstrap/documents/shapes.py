@@ -49,7 +49,11 @@ def _clone(struct: Any, clones: dict[type, type], names: Mapping[type, str]) -> 
                 kind = reduce(or_, (one for one in get_args(kind) if one is not type(None)))
             fields.append((field.name, kind) if field.required else (field.name, kind, msgspec.UNSET))
         clones[struct] = msgspec.defstruct(
-            names.get(struct, struct.__name__), fields, namespace={"__doc__": struct.__doc__}, kw_only=True
+            names.get(struct, struct.__name__),
+            fields,
+            namespace={"__doc__": struct.__doc__},
+            kw_only=True,
+            rename={one.name: one.encode_name for one in msgspec.structs.fields(struct)},
         )
     return clones[struct]
 

@@ -37,6 +37,8 @@ from customary.app.ports import (
     ReadTenants,
     ReadUnsealed,
     ReadVersion,
+    ReadVersionAt,
+    ReadVersions,
     Reseal,
     RewrapKeys,
     RewrapSecrets,
@@ -52,7 +54,7 @@ from customary.app.ports import (
     WriteTenantKeys,
 )
 from customary.domain.errors import CustomaryError
-from customary.storage.sqlite import erasures, reads, registry, trail, turning, writes
+from customary.storage.sqlite import erasures, history, reads, registry, trail, turning, writes
 
 T = TypeVar("T")
 Answering = Callable[[Connection, Any], Any]
@@ -62,6 +64,8 @@ READS: Mapping[type, Answering] = {
     ReadRecord: reads.read_record,
     ReadTagged: reads.read_tagged,
     ReadVersion: reads.read_version,
+    ReadVersionAt: history.read_version_at,
+    ReadVersions: history.read_versions,
     ReadPage: reads.read_page,
     ReadAnswer: reads.read_answer,
     ReadLeaves: trail.read_leaves,
