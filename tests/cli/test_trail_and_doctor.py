@@ -43,7 +43,11 @@ def test_an_untouched_trail_is_intact(line: CommandLine, tenant_id: str) -> None
     report = line.made("audit", "verify")
     with House(Settings(data=Path("customary-data"))) as house:
         assert report.pop("publicKey") == house.unsealed.trail_public_key.hex()
-    assert report == {"intact": True, "leaves": 1, "blocks": 0, "unsealed": 1, "flaws": []}
+        assert line("audit", "public-key").out == house.unsealed.trail_public_key.hex() + "\n"
+    assert report == {
+        "intact": True, "leaves": 1, "blocks": 0, "unsealed": 1, "checkpoints": 0, "flawCount": 0,
+        "flaws": [], "notes": [],
+    }  # fmt: skip
     assert "intact" in line("audit", "verify").out
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from customary.app import listing, performing, reasons, recalling
+from customary.app import entries, listing, performing, reasons, recalling
 from customary.app.performing import Clock, Run
 from customary.app.ports import Dice, Engine, Job, ReadGeneration, ReadTenantKeys, TenantVault, Vault
 from customary.app.requests import Deed, UseCase
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 SCANS_WAITING_MAX = 256
 
-_ANSWERS = {**performing.ANSWERS, **listing.ANSWERS, **recalling.ANSWERS}
+_ANSWERS = {**performing.ANSWERS, **listing.ANSWERS, **recalling.ANSWERS, **entries.ANSWERS}
 
 
 class Performer:

@@ -1,208 +1,334 @@
-"""The audit trail as a chain: leaves are sealed into blocks that are chained and signed, and verified.
+"""The audit trail as a chain: leaves are sealed into blocks that are chained and signed, and checkpointed.
 
 Leaves are written with the deeds they tell of, and sealed afterwards, a stretch at a time, so that no deed
 waits for a chain. A block holds the number and digest of each of its leaves, the link of the block before it
-and a signature, one chain a tenant. It must never know a store or a key: both come through ports.
+and a signature, one chain a tenant. With each stretch a checkpoint over the heads of all chains is signed,
+and the postings are written by which leaves are found. It must never know a store or a key: both come through
+ports.
 """
 
 import hashlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from customary.app.checkpoints import (
+    FORMAT,
+    NOTHING_BEFORE,
+    Checkpoint,
+    Damaged,
+    Pin,
+    Signing,
+    at_text,
+    checkpoint_of,
+    line_digest,
+    signed_line,
+)
 from customary.app.ports import (
     BlockRow,
+    CheckpointRow,
     Dice,
+    Engine,
     LeafRow,
     ReadBlocks,
+    ReadCheckpoints,
     ReadLeaves,
     ReadUnsealed,
-    Vault,
     WriteBlocks,
 )
+from customary.app.postings import leaf_of, postings_of
 from customary.domain.audit import Leaf
+from customary.domain.errors import Conflict, Unavailable
 
 LEAVES_A_BLOCK_MAX = 500
 """How many leaves are sealed at a time: few enough that no request notices."""
 
-_GENESIS = bytes(32)
+HEADS_ALWAYS_COMPLETE = 16
+"""Up to this many tenants every checkpoint has all heads; a line of them is some three kilobytes."""
+
+LINES_AT_ONCE = 100
+"""How many checkpoints are read at a time: a line may have many heads."""
+
+COMPLETE_EVERY = 4096
+"""With more tenants, one checkpoint in so many has all heads, and the others those that moved."""
+
+GENESIS = bytes(32)
 _NUMBER_BYTES = 8
 _DIGEST_BYTES = 32
-_ENTRY_BYTES = _NUMBER_BYTES + _DIGEST_BYTES
+ENTRY_BYTES = _NUMBER_BYTES + _DIGEST_BYTES
 
 
-class Flaw(msgspec.Struct, frozen=True):
-    """Something in the trail that is not as it was sealed; ``leaf_no`` 0 means the block itself."""
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """Where one tenant's chain stands: its last block, and how many leaves it has in all."""
 
-    tenant_id: str
     block_no: int
+    link: bytes
     leaf_no: int
-    what: str
+    leaves: int
 
 
-class Finding(msgspec.Struct):
-    """What a verification found: how much was looked at, and every flaw."""
+class Standing(msgspec.Struct, frozen=True):
+    """Where all chains stand after checkpoint ``number``, whose line has that digest."""
 
-    leaves: int = 0
-    blocks: int = 0
-    unsealed: int = 0
-    flaws: list[Flaw] = msgspec.field(default_factory=list)
+    number: int
+    line_digest: str
+    complete_no: int
+    heads: Mapping[str, Head]
 
 
-def seal(vault: Vault, dice: Dice) -> Generator[Any, Any, int]:
-    """Seal the next leaves into a block a tenant, a bounded number; return how many."""
-    heads: list[BlockRow] = yield ReadBlocks()
-    head_of = {head.tenant_id: head for head in heads}
+class Sealed(msgspec.Struct, frozen=True):
+    """What one stretch has led to."""
+
+    standing: Standing
+    leaves: int
+
+
+class Sealer:
+    """Seals what is unsealed, stretch by stretch, and remembers where the chains stand in between."""
+
+    def __init__(self, engine: Engine, signing: Signing, dice: Dice, store_id: str) -> None:
+        self._engine = engine
+        self._signing = signing
+        self._dice = dice
+        self._store_id = store_id
+        self._standing: Standing | None = None
+
+    async def seal(self) -> int:
+        """Seal everything that is unsealed; return how many leaves that were.
+
+        Raises Unavailable while the chains do not stand where the last checkpoint says, and what the engine
+        raises; what was sealed before stays sealed.
+        """
+        sealed_count = 0
+        standing, self._standing = self._standing, None  # forgotten unless all goes well
+        if standing is None:
+            standing = await self._engine.scan(standing_of)
+            if not standing.number:
+                await self._find_again(standing)
+        while True:
+            sealing = partial(sealed, self._signing, self._store_id, self._dice.now(), standing)
+            try:
+                done: Sealed | None = await self._engine.perform(sealing)
+            except Conflict:  # another server was first: it has sealed them
+                return sealed_count
+            if done is None:
+                break
+            standing = done.standing
+            sealed_count += done.leaves
+            # Until a block is not full: under load there is always a leaf more.
+            if done.leaves < LEAVES_A_BLOCK_MAX:
+                break
+        self._standing = standing
+        return sealed_count
+
+    async def _find_again(self, standing: Standing) -> None:
+        """Write the postings of blocks that were sealed before there were any, and no checkpoint either."""
+        for tenant_id, head in standing.heads.items():
+            for block_no in range(1, head.block_no + 1):
+                await self._engine.perform(partial(_post_block, tenant_id, block_no))
+
+
+def standing_of() -> Generator[Any, Any, Standing]:
+    """Return where the chains stand, by the last checkpoints; Unavailable if the blocks say otherwise."""
+    rows: list[BlockRow] = yield ReadBlocks()
+    blocks = {row.tenant_id: row for row in rows}
+    complete: list[CheckpointRow] = yield ReadCheckpoints(newest_first=True, limit=1, complete=True)
+    if not complete:
+        heads = yield from _counted(blocks)
+        return Standing(0, NOTHING_BEFORE, 0, heads)
+    pins: dict[str, Pin] = {}
+    number, digest = complete[0].checkpoint_no - 1, ""
+    while True:
+        lines: list[CheckpointRow] = yield ReadCheckpoints(after=number, limit=LINES_AT_ONCE)
+        for row in lines:
+            try:
+                pins |= {pin.tenant: pin for pin in checkpoint_of(row.line).tenants}
+            except Damaged:
+                raise Unavailable(detail=f"checkpoint {row.checkpoint_no} in the store is damaged") from None
+            number, digest = row.checkpoint_no, line_digest(row.line)
+        if not lines:
+            break
+    if {tenant: (pin.block, pin.link) for tenant, pin in pins.items()} != {
+        tenant: (row.block_no, row.link.hex()) for tenant, row in blocks.items()
+    }:
+        raise Unavailable(detail="the trail does not stand where its last checkpoint says: audit verify it")
+    heads = {
+        tenant: Head(pin.block, bytes.fromhex(pin.link), pin.leaf, pin.leaves) for tenant, pin in pins.items()
+    }
+    return Standing(number, digest, complete[0].checkpoint_no, heads)
+
+
+def sealed(
+    signing: Signing, store_id: str, instant: datetime, standing: Standing
+) -> Generator[Any, Any, Sealed | None]:
+    """Seal the next leaves into a block a tenant, a bounded number; None if there are none.
+
+    Blocks, checkpoint and postings are committed together.
+    """
     leaves: list[LeafRow] = yield ReadUnsealed(LEAVES_A_BLOCK_MAX)
     if not leaves:
-        return 0
+        return None
     by_tenant: dict[str, list[LeafRow]] = {}
     for leaf in leaves:
         by_tenant.setdefault(leaf.tenant_id, []).append(leaf)
-    instant = dice.now()
-    blocks = [
-        _block(vault, instant, head_of.get(tenant_id), stretch) for tenant_id, stretch in by_tenant.items()
-    ]
-    yield WriteBlocks(tuple(blocks))
-    return len(leaves)
+    blocks = tuple(
+        _block(signing, instant, standing.heads.get(tenant_id), stretch)
+        for tenant_id, stretch in by_tenant.items()
+    )
+    moved = {
+        block.tenant_id: _head_after(standing.heads.get(block.tenant_id), block, by_tenant[block.tenant_id])
+        for block in blocks
+    }
+    heads = {**standing.heads, **moved}
+    number = standing.number + 1
+    complete = (
+        len(heads) <= HEADS_ALWAYS_COMPLETE
+        or not standing.complete_no
+        or number - standing.complete_no >= COMPLETE_EVERY
+    )
+    line = signed_line(
+        signing,
+        Checkpoint(
+            kind="checkpoint",
+            format=FORMAT,
+            store=store_id,
+            number=number,
+            at=at_text(instant),
+            before=standing.line_digest,
+            complete=complete,
+            tenants=_pins(heads if complete else moved),
+            key="",
+        ),
+    )
+    yield WriteBlocks(blocks, CheckpointRow(number, instant, complete, line), postings_of(leaves))
+    complete_no = number if complete else standing.complete_no
+    return Sealed(Standing(number, line_digest(line), complete_no, heads), len(leaves))
 
 
-def verify(vault: Vault) -> Generator[Any, Any, Finding]:
-    """Compare the whole trail with its blocks: every leaf and every block of every tenant.
+def gone_back(
+    signing: Signing, store_id: str, instant: datetime, after: bytes, why: str
+) -> Generator[Any, Any, bytes]:
+    """Sign that the store has gone back behind the checkpoint ``after``, which is kept elsewhere.
 
-    Finds edited, deleted, swapped and inserted leaves and blocks. What was cut off the end together with its
-    blocks can only be found against a checkpoint that was kept elsewhere.
+    Returns the line, which goes on after that one, for the place where it is kept; the store has it, too,
+    and its next checkpoint goes on from it. To be done by whoever restores a backup, or accepts one.
+    Damaged if ``after`` is no checkpoint.
     """
-    finding = Finding()
-    chains: dict[str, _Chain] = {}
-    after = 0
-    while True:
-        leaves: list[LeafRow] = yield ReadLeaves(after=after)
-        for leaf in leaves:
-            chain = chains.get(leaf.tenant_id)
-            if chain is None:
-                chain = chains[leaf.tenant_id] = _Chain(leaf.tenant_id, vault, finding)
-            yield from chain.compare(leaf)
-        finding.leaves += len(leaves)
-        if not leaves:
-            break
-        after = leaves[-1].leaf_no
-    heads: list[BlockRow] = yield ReadBlocks()
-    for head in heads:
-        chain = chains.setdefault(head.tenant_id, _Chain(head.tenant_id, vault, finding))
-        yield from chain.close()
-    return finding
+    kept = checkpoint_of(after)
+    rows: list[BlockRow] = yield ReadBlocks()
+    heads = yield from _counted({row.tenant_id: row for row in rows})
+    last: list[CheckpointRow] = yield ReadCheckpoints(newest_first=True, limit=1)
+    to = last[0].checkpoint_no if last else 0
+    number = max(kept.number, to) + 1
+    line = signed_line(
+        signing,
+        Checkpoint(
+            kind="restored",
+            format=FORMAT,
+            store=store_id,
+            number=number,
+            at=at_text(instant),
+            before=line_digest(after),
+            complete=True,
+            tenants=_pins(heads),
+            key="",
+            to=to,
+            to_line=line_digest(last[0].line) if last else NOTHING_BEFORE,
+            why=why,
+        ),
+    )
+    yield WriteBlocks((), CheckpointRow(number, instant, True, line))
+    return line
 
 
 def list_leaves(
     after: int = 0, limit: int = 1000, tenant_id: str | None = None
 ) -> Generator[Any, Any, list[tuple[int, Leaf]]]:
-    """Return leaves with their numbers, in the order of their deeds."""
+    """Return leaves with their numbers, in order, but for those that somebody has made unreadable."""
     rows: list[LeafRow] = yield ReadLeaves(after=after, limit=limit, tenant_id=tenant_id)
-    return [(row.leaf_no, msgspec.json.decode(row.body, type=Leaf)) for row in rows]
+    return [(row.leaf_no, leaf) for row in rows if (leaf := leaf_of(row)) is not None]
 
 
-class _Chain:
-    """Walks the blocks of one tenant beside its leaves, which come in the order of their numbers."""
-
-    def __init__(self, tenant_id: str, vault: Vault, finding: Finding) -> None:
-        self._tenant_id = tenant_id
-        self._vault = vault
-        self._finding = finding
-        self._block_no = 0
-        self._link = _GENESIS
-        self._leaf_no_last = 0
-        self._expected: Iterator[tuple[int, bytes]] = iter(())
-        self._next: tuple[int, bytes] | None = None
-        self._ended = False
-
-    def compare(self, leaf: LeafRow) -> Generator[Any, Any, None]:
-        """Compare one leaf with what is sealed for its number."""
-        yield from self._advance()
-        while self._next is not None and self._next[0] < leaf.leaf_no:
-            self._flaw(self._next[0], "a leaf was deleted")
-            self._next = next(self._expected, None)
-            yield from self._advance()
-        if self._next is None:
-            self._finding.unsealed += 1
-        elif self._next[0] > leaf.leaf_no:
-            self._flaw(leaf.leaf_no, "a leaf was inserted")
-        else:
-            if self._next[1] != _leaf_digest(leaf):
-                self._flaw(leaf.leaf_no, "a leaf was edited")
-            self._next = next(self._expected, None)
-
-    def close(self) -> Generator[Any, Any, None]:
-        """Note the leaves that are sealed and were not met."""
-        yield from self._advance()
-        while self._next is not None:
-            self._flaw(self._next[0], "a leaf was deleted")
-            self._next = next(self._expected, None)
-            yield from self._advance()
-
-    def _advance(self) -> Generator[Any, Any, None]:
-        """Have the next sealed entry at hand, reading and checking the next block when one is used up."""
-        while self._next is None and not self._ended:
-            blocks: list[BlockRow] = yield ReadBlocks(self._tenant_id, after=self._block_no, limit=1)
-            if not blocks:
-                self._ended = True
-                return
-            self._check(blocks[0])
-            self._expected = _entries(blocks[0].digests)
-            self._next = next(self._expected, None)
-
-    def _check(self, block: BlockRow) -> None:
-        self._finding.blocks += 1
-        if block.block_no != self._block_no + 1:
-            self._flaw(0, "a block was deleted before this one", block.block_no)
-        elif _link(self._link, block) != block.link:
-            self._flaw(0, "the block does not continue the chain", block.block_no)
-        if not self._vault.is_signed(block.link, block.signature):
-            self._flaw(0, "the block's signature is not the trail's", block.block_no)
-        if block.leaf_no_first <= self._leaf_no_last:
-            self._flaw(0, "the block overlaps the one before it", block.block_no)
-        self._block_no = block.block_no
-        self._link = block.link
-        self._leaf_no_last = block.leaf_no_last
-
-    def _flaw(self, leaf_no: int, what: str, block_no: int | None = None) -> None:
-        self._finding.flaws.append(Flaw(self._tenant_id, block_no or self._block_no, leaf_no, what))
+def _counted(blocks: Mapping[str, BlockRow]) -> Generator[Any, Any, dict[str, Head]]:
+    """Return the heads of these last blocks, the leaves of all blocks counted one by one."""
+    heads: dict[str, Head] = {}
+    for tenant_id, head in blocks.items():
+        leaves = after = 0
+        while after < head.block_no:
+            page: list[BlockRow] = yield ReadBlocks(tenant_id, after=after, limit=100)
+            if not page:
+                break
+            leaves += sum(len(block.digests) // ENTRY_BYTES for block in page)
+            after = page[-1].block_no
+        heads[tenant_id] = Head(head.block_no, head.link, head.leaf_no_last, leaves)
+    return heads
 
 
-def _block(vault: Vault, instant: datetime, head: BlockRow | None, leaves: list[LeafRow]) -> BlockRow:
-    digests = b"".join(leaf.leaf_no.to_bytes(_NUMBER_BYTES, "big") + _leaf_digest(leaf) for leaf in leaves)
+def _post_block(tenant_id: str, block_no: int) -> Generator[Any, Any, None]:
+    blocks: list[BlockRow] = yield ReadBlocks(tenant_id, after=block_no - 1, limit=1)
+    for block in blocks:
+        count = len(block.digests) // ENTRY_BYTES
+        leaves: list[LeafRow] = yield ReadLeaves(block.leaf_no_first - 1, count, tenant_id)
+        yield WriteBlocks((), postings=postings_of(leaves))
+
+
+def _pins(heads: Mapping[str, Head]) -> tuple[Pin, ...]:
+    return tuple(
+        Pin(tenant_id, head.block_no, head.link.hex(), head.leaf_no, head.leaves)
+        for tenant_id, head in sorted(heads.items())
+    )
+
+
+def _head_after(head: Head | None, block: BlockRow, leaves: list[LeafRow]) -> Head:
+    before = 0 if head is None else head.leaves
+    return Head(block.block_no, block.link, block.leaf_no_last, before + len(leaves))
+
+
+def _block(signing: Signing, instant: datetime, head: Head | None, leaves: list[LeafRow]) -> BlockRow:
     block = BlockRow(
         tenant_id=leaves[0].tenant_id,
         block_no=1 if head is None else head.block_no + 1,
         leaf_no_first=leaves[0].leaf_no,
         leaf_no_last=leaves[-1].leaf_no,
         at=instant,
-        digests=digests,
+        digests=b"".join(entry_of(leaf.leaf_no, leaf_digest(leaf.leaf_no, leaf.body)) for leaf in leaves),
         link=b"",
         signature=b"",
     )
-    link = _link(_GENESIS if head is None else head.link, block)
-    return msgspec.structs.replace(block, link=link, signature=vault.signed(link))
+    link = link_of(GENESIS if head is None else head.link, block)
+    return msgspec.structs.replace(block, link=link, signature=signing.signed(link))
 
 
-def _leaf_digest(leaf: LeafRow) -> bytes:
+# ── Digests and links ───────────────────────────────────────────────────────────────────────────────────
+#
+# Numbers are signed because a row that somebody has edited may hold any number at all.
+
+
+def leaf_digest(leaf_no: int, body: bytes) -> bytes:
     """Return the digest of a leaf; the prefix keeps leaves and blocks apart, as in RFC 9162."""
-    return hashlib.sha256(b"\x00" + leaf.leaf_no.to_bytes(_NUMBER_BYTES, "big") + leaf.body).digest()
+    return hashlib.sha256(b"\x00" + leaf_no.to_bytes(_NUMBER_BYTES, "big", signed=True) + body).digest()
 
 
-def _link(before: bytes, block: BlockRow) -> bytes:
+def link_of(before: bytes, block: BlockRow) -> bytes:
     """Return the digest that chains a block to the one before it."""
-    at = block.at.isoformat(timespec="microseconds").encode("ascii")
     numbers = (block.block_no, block.leaf_no_first, block.leaf_no_last, len(block.digests))
-    digest = hashlib.sha256(b"\x01" + before + block.tenant_id.encode("ascii") + b"\x00" + at)
-    digest.update(b"".join(number.to_bytes(_NUMBER_BYTES, "big") for number in numbers))
+    digest = hashlib.sha256(b"\x01" + before + block.tenant_id.encode("ascii") + b"\x00")
+    digest.update(at_text(block.at).encode("ascii"))
+    digest.update(b"".join(number.to_bytes(_NUMBER_BYTES, "big", signed=True) for number in numbers))
     digest.update(hashlib.sha256(block.digests).digest())
     return digest.digest()
 
 
-def _entries(digests: bytes) -> Iterator[tuple[int, bytes]]:
-    for start in range(0, len(digests), _ENTRY_BYTES):
-        entry = digests[start : start + _ENTRY_BYTES]
-        yield int.from_bytes(entry[:_NUMBER_BYTES], "big"), entry[_NUMBER_BYTES:]
+def entry_of(leaf_no: int, digest: bytes) -> bytes:
+    """Return a leaf's number and digest as a block has them."""
+    return leaf_no.to_bytes(_NUMBER_BYTES, "big", signed=True) + digest
+
+
+def entries(digests: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield number and digest of each leaf of a block."""
+    for start in range(0, len(digests) - len(digests) % ENTRY_BYTES, ENTRY_BYTES):
+        entry = digests[start : start + ENTRY_BYTES]
+        yield int.from_bytes(entry[:_NUMBER_BYTES], "big", signed=True), entry[_NUMBER_BYTES:]

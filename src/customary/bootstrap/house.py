@@ -13,6 +13,7 @@ import msgspec
 
 from customary.app.credentials import Registry
 from customary.app.performer import Performer
+from customary.app.trail import Sealer
 from customary.config import Settings
 from customary.domain.errors import Unavailable
 from customary.storage.sqlite import SQLiteEngine
@@ -21,6 +22,7 @@ from customary.vault import RootVault, new_root_key_file, root_key_of_file
 from customary.vault.rootkey import RootKeyRefused, refuse_weak
 
 _FINGERPRINT = "root_key_fingerprint"
+_STORE_ID = "store_id"
 
 
 class SystemDice:
@@ -95,6 +97,7 @@ class House:
                 reason_required=settings.reason_required,
             )
             self.registry = Registry(self.engine, self.vault)
+            self.sealer = Sealer(self.engine, self.vault, self.dice, self.store_id)
 
     @property
     def unsealed(self) -> RootVault:
@@ -102,6 +105,11 @@ class House:
         if self.vault is None:
             raise Unavailable("The data folder is sealed: its root key is not here")
         return self.vault
+
+    @property
+    def store_id(self) -> str:
+        """Return the identity of the store in hexadecimal: it tells its checkpoints from others."""
+        return (self.engine.meta(_STORE_ID) or b"").hex()
 
     def close(self) -> None:
         """Close the store."""

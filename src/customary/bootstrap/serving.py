@@ -19,7 +19,6 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 
 from customary import __version__, log
-from customary.app import trail
 from customary.app.ports import Sweep
 from customary.bootstrap import documents, status
 from customary.bootstrap.house import House
@@ -129,12 +128,8 @@ class Housekeeping:
             await asyncio.to_thread(self._nonces.sync)
         except OSError:
             _stop_at_once("the journal of nonces cannot be flushed to disk")
-        vault = self._house.vault
-        if vault is not None:
-            # Until a block is not full: under load there is always a leaf more.
-            sealed = trail.LEAVES_A_BLOCK_MAX
-            while sealed == trail.LEAVES_A_BLOCK_MAX:
-                sealed = await self._house.engine.perform(lambda: trail.seal(vault, self._house.dice))
+        if self._house.vault is not None:
+            await self._house.sealer.seal()
 
     async def _store_uses(self) -> None:
         if self._house.vault is not None:

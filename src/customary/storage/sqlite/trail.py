@@ -185,8 +185,10 @@ def write_blocks(connection: Connection, request: WriteBlocks) -> None:
             block.signature,
         )
         execute(ADD_BLOCK, row)
-    if request.blocks:
-        execute(SET_MARK, (_SEALED_TO, max(block.leaf_no_last for block in request.blocks)))
+    # A checkpoint without blocks is that of a store that was put back, and the mark is to be put back, too.
+    heads = request.blocks or (read_blocks(connection, ReadBlocks()) if checkpoint is not None else ())
+    if heads:
+        execute(SET_MARK, (_SEALED_TO, max(head.leaf_no_last for head in heads)))
     if checkpoint is not None:
         signed = (checkpoint.checkpoint_no, microseconds(checkpoint.at), int(checkpoint.complete))
         execute(ADD_CHECKPOINT, (*signed, checkpoint.line))
