@@ -9,7 +9,7 @@ import pytest
 
 from customary.domain.errors import Unavailable
 from customary.storage.sqlite import NonceStore
-from customary.storage.sqlite.nonces import RECORD_BYTES, SLICE_SECONDS
+from customary.storage.sqlite.nonces import RECORD_BYTES, SLICE_SECONDS, STRETCH_BYTES
 
 NOW = 1_700_000_000
 
@@ -126,13 +126,27 @@ def test_a_claim_that_cannot_be_written_is_refused(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", full)
+        assert _claimed(nonces, "key", NOW, "there is room", NOW + 60)
         for _ in range(2):
             with pytest.raises(Unavailable):
-                _claimed(nonces, "key", NOW, "n", NOW + 60)
-    assert _claimed(nonces, "key", NOW, "n", NOW + 60)
+                _claimed(nonces, "key", NOW, "n", NOW + 60 + SLICE_SECONDS)
+    assert _claimed(nonces, "key", NOW, "n", NOW + 60 + SLICE_SECONDS)
     reopened = NonceStore(tmp_path, clock=clock)
     assert not _claimed(reopened, "key", NOW, "before", NOW + 60)
     assert not _claimed(reopened, "key", NOW, "n", NOW + 60)
+    reopened.close()
+
+
+def test_a_stretch_that_is_full_is_followed_by_another(
+    tmp_path: Path, nonces: NonceStore, clock: _Clock
+) -> None:
+    """More nonces than one stretch of the file has room for are all kept, by the next process too."""
+    names = [str(number) for number in range(2 * STRETCH_BYTES // RECORD_BYTES + 3)]
+    assert all(_claimed(nonces, "key", NOW, name, NOW + 60) for name in names)
+    (file,) = _files(tmp_path)
+    assert file.stat().st_size == 3 * STRETCH_BYTES
+    reopened = NonceStore(tmp_path, clock=clock)
+    assert not any(_claimed(reopened, "key", NOW, name, NOW + 60) for name in names)
     reopened.close()
 
 
@@ -141,7 +155,7 @@ def test_the_file_tells_nothing(tmp_path: Path, nonces: NonceStore) -> None:
     assert _claimed(nonces, "AKEYIDTHATSHOWS", NOW, "ANONCETHATSHOWS", NOW + 60)
     (file,) = _files(tmp_path)
     assert file.stat().st_mode & 0o777 == 0o600
-    assert len(file.read_bytes()) == RECORD_BYTES
+    assert len(file.read_bytes().rstrip(b"\0")) <= RECORD_BYTES
     assert b"SHOWS" not in file.read_bytes()
 
 

@@ -1,7 +1,7 @@
 """Remembers the nonces of signed requests for as long as the same request could be presented again.
 
-A claim is appended to a file before it counts, so that it survives a kill of the process: what was written is
-in the kernel's hands. ``sync`` brings it to the disk; called each second, a power cut forgets the nonces of
+A claim is noted in a file before it counts, so that it survives a kill of the process: what was written is in
+the kernel's hands. ``sync`` brings it to the disk; called each second, a power cut forgets the nonces of
 the last second at most, and a request of that second could be presented once more.
 
 Records lie in slices by the time at which they expire. A slice is forgotten, and its file deleted, once all
@@ -14,6 +14,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
+from mmap import mmap
 from pathlib import Path
 from typing import Final
 
@@ -21,42 +22,62 @@ from customary.domain.errors import Unavailable
 
 SLICE_SECONDS: Final = 30
 RECORD_BYTES: Final = 16
+STRETCH_BYTES: Final = 64 * 1024
+"""How much of a file is mapped at a time: 4,096 records, and a multiple of every machine's pages."""
+
 _PREFIX: Final = "used-"
 
 
 class _Slice:
-    """The nonces that expire within one stretch of time: a set, and the file it was read from."""
+    """The nonces that expire within one stretch of time: a set, and the file it was read from.
+
+    The file is mapped into memory, a stretch at a time: to note a nonce then costs no call of the kernel,
+    which keeps what was written as it would after a ``write``. Each stretch is filled with zeros beforehand,
+    so that the disk has room for it; zeros are no record.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         kept = path.read_bytes()
+        records = [kept[start : start + RECORD_BYTES] for start in range(0, len(kept), RECORD_BYTES)]
         # A record that was cut off by a kill or a full disk was never claimed: its request was refused.
-        self.size = len(kept) - len(kept) % RECORD_BYTES
-        self.used = {kept[start : start + RECORD_BYTES] for start in range(0, self.size, RECORD_BYTES)}
-        self.torn = self.size != len(kept)
-        self.unsynced = False
+        self.used = {record for record in records if len(record) == RECORD_BYTES and any(record)}
+        self._length = len(kept)
+        self._room: mmap | None = None
+        self._next = 0
+        self._unsynced: list[mmap] = []
 
     def add(self, digest: bytes) -> None:
-        """Append the record; raises OSError, having added nothing, when it cannot be written whole."""
-        if self.torn:
-            os.ftruncate(self.file, self.size)
-            self.torn = False
-        self.torn = True
-        if os.write(self.file, digest) != RECORD_BYTES:
-            raise OSError("short write")
-        self.torn = False
-        self.size += RECORD_BYTES
-        self.unsynced = True
+        """Note the record; raises OSError, having noted nothing, when there is no room for it."""
+        room = self._room
+        if room is None or self._next == STRETCH_BYTES:
+            room = self._room = self._stretch()
+            self._next = 0
+        room[self._next : self._next + RECORD_BYTES] = digest
+        self._next += RECORD_BYTES
+        if not self._unsynced or self._unsynced[-1] is not room:
+            self._unsynced.append(room)
         self.used.add(digest)
 
     def sync(self) -> None:
-        if self.unsynced:
-            self.unsynced = False
-            os.fdatasync(self.file)
+        unsynced, self._unsynced = self._unsynced, []
+        for room in unsynced:
+            room.flush()
 
     def close(self) -> None:
-        os.close(self.file)
+        self.sync()
+        os.close(self._file)
+
+    def _stretch(self) -> mmap:
+        """Return the next stretch of the file, behind all that it has; raises OSError on a full disk."""
+        start = -(-self._length // STRETCH_BYTES) * STRETCH_BYTES
+        zeros = bytes(start + STRETCH_BYTES - self._length)
+        written = os.write(self._file, zeros)
+        self._length += written
+        if written != len(zeros):
+            raise OSError("short write")
+        return mmap(self._file, STRETCH_BYTES, offset=start)
 
 
 class NonceStore:
