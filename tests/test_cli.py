@@ -15,9 +15,9 @@ from command_line import CommandLine
 from customary.cli import refusals
 from customary.cli.commands import app
 from customary.cli.manual import rendered_docs
-from customary.config import ConfigurationError
 from customary.domain import errors
 from customary.domain.errors import CustomaryError
+from customary.shapes import ConfigurationError
 from customary.vault.rootkey import RootKeyRefused
 
 ROOT = Path(__file__).parent.parent

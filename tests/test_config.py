@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from customary.config import DEFAULTS, TABLE, ConfigurationError, Settings, load, rendered_docs, variable
+from customary.config import DEFAULTS, TABLE, Settings, load, rendered_docs, variable
+from customary.shapes import ConfigurationError
 
 CANARY = "canary-3f9a"
 KEY = bytes(range(32))
@@ -79,6 +80,11 @@ def test_every_setting_is_read_from_every_source(cwd: Path) -> None:
         "port": ("9000", 9000),
         "root_key": (KEY_HEX, KEY),
         "root_key_path": ("/run/root.key", Path("/run/root.key")),
+        "root_key_command": ("pass show 'a key'", "pass show 'a key'"),
+        "root_key_kms": ("alias/customary", "alias/customary"),
+        "root_key_transit": ("https://vault:8200/transit/c-1", "https://vault:8200/transit/c-1"),
+        "root_key_transit_token": ("hvs.x", b"hvs.x"),
+        "root_key_previous": (KEY_HEX, KEY),
         "public_url": ("https://API.example.com:8443/", "https://api.example.com:8443"),
         "trusted_proxies": (
             "10.0.0.0/8, ::1",
@@ -164,6 +170,18 @@ BAD: Mapping[str, Sequence[object]] = {
     "port": ["65536", "-1", "1_0", "８０", "80.0", CANARY, True, 80.0],
     "root_key": [CANARY, KEY_HEX[:-1], KEY_HEX + "00", KEY_BASE64[:-2] + "9=", KEY_BASE64 + "AAAA", b"short"],
     "root_key_path": ["~root/key", 5],
+    "root_key_command": ["", "a\nb", 5],
+    "root_key_kms": ["", "a\x00b"],
+    "root_key_transit": [
+        CANARY,
+        f"https://vault/{CANARY}",
+        f"https://vault/transit/{CANARY}?x",
+        f"https://user@vault/transit/{CANARY}",
+        f"ftp://vault/transit/{CANARY}",
+        f"https://vault/transit/{CANARY}/..%2f",
+    ],
+    "root_key_transit_token": ["", f"{CANARY}\n"],
+    "root_key_previous": [CANARY, KEY_HEX[:-1]],
     "public_url": [
         CANARY,
         f"ftp://{CANARY}",
@@ -261,7 +279,8 @@ def test_settings_load_without_what_they_do_not_need() -> None:
         "import sys; from pathlib import Path; from customary.config import load;"
         "load({}, overrides={}, cwd=Path('/nonexistent'));"
         "print([m for m in sys.modules if m in ('tomllib', 'difflib', 'logging', 'structlog', 'starlette')"
-        " or m.startswith('customary.') and not m.startswith(('customary.config', 'customary.domain'))])"
+        " or m.startswith('customary.') and m not in ('customary.config', 'customary.shapes')"
+        " and not m.startswith('customary.domain')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -57,7 +57,10 @@ def test_the_metadata_say_what_the_project_says(metadata: email.message.Message)
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["Description-Content-Type"] == "text/markdown"
-    required = {_name(text) for text in metadata.get_all("Requires-Dist", [])}
+    wanted = metadata.get_all("Requires-Dist", [])
+    required = {_name(text) for text in wanted if "extra ==" not in text}
+    assert {_name(text) for text in wanted} - required == {"botocore"}
+    assert metadata.get_all("Provides-Extra") == ["aws"]
     assert required == {_name(text) for text in project["dependencies"]}
 
 

@@ -11,62 +11,40 @@ the wrong variable would be printed), and reads no clock and no environment but 
 """
 
 import re
-from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_type_hints
-from urllib.parse import urlsplit
 
 import msgspec
 
-from customary.domain.errors import CustomaryError
+from customary.shapes import (
+    HOST,
+    KEY,
+    NETWORKS,
+    ORIGIN,
+    PATH,
+    SWITCH,
+    TEXT,
+    TOKEN,
+    TRANSIT_KEY,
+    ConfigurationError,
+    Network,
+    Secret,
+    Shape,
+    one_of,
+    some_of,
+    whole,
+)
 
 PREFIX = "CUSTOMARY_"
 FILE_NAME = "customary.toml"
 FILE_VARIABLE = "CUSTOMARY_CONFIG"
 FILE_BYTES_MAX = 65_536
-LIST_ITEMS_MAX = 64
 
-Network = IPv4Network | IPv6Network
 Presentation = Literal["hawk", "hmac-sha256", "basic"]
 MaskedField = Literal["taxId", "nationalId", "personId", "driverLicense.number"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["json", "text"]
-
-
-class ConfigurationError(CustomaryError):
-    """A setting that cannot be used: ``setting`` and ``source`` are names; no attribute holds the value."""
-
-    public = "The configuration cannot be used"
-
-    def __init__(self, setting: str, source: str, expected: str) -> None:
-        self.setting = setting
-        self.source = source
-        self.expected = expected
-        super().__init__(f"{setting} ({source}): {expected}")
-
-
-class Secret(bytes):
-    """Bytes that print as nothing, so that a record of all settings may be shown or end up in a traceback.
-
-    >>> Secret(b"abc")
-    Secret(...)
-    """
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "Secret(...)"
-
-    __str__ = __repr__
-
-
-class Shape(msgspec.Struct, frozen=True):
-    """What a value must be: in words for the operator, and a function that returns it or raises."""
-
-    expected: str
-    read: Callable[[object], object]  # raises ValueError, and nothing else
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -77,125 +55,21 @@ class Setting(msgspec.Struct, frozen=True):
     secret: bool = False
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value or not value.isprintable():
-        raise ValueError
-    return value
-
-
-def _host(value: object) -> str:
-    if not re.fullmatch("[0-9A-Za-z.:_%-]{1,253}", text := _text(value)):
-        raise ValueError
-    return text
-
-
-def _path(value: object) -> Path:
-    text = _text(str(value) if isinstance(value, Path) else value)
-    if text.startswith("~"):  # no shell has expanded it; taken literally it would make a folder of that name
-        raise ValueError
-    return Path(text)
-
-
-def _whole(lowest: int, highest: int) -> Shape:
-    def read(value: object) -> int:
-        # int() alone would accept full-width digits, underscores and any length
-        if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value):
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
-            raise ValueError
-        return value
-
-    return Shape(f"a whole number from {lowest} to {highest}", read)
-
-
-def _switch(value: object) -> bool:
-    word = str(value).lower() if isinstance(value, bool) else _text(value).lower()
-    if word not in ("true", "yes", "on", "1", "false", "no", "off", "0"):
-        raise ValueError
-    return word in ("true", "yes", "on", "1")
-
-
-def _one_of(*choices: str | int) -> Shape:
-    by_text = {str(choice): choice for choice in choices}
-
-    def read(value: object) -> str | int:
-        if isinstance(value, bool) or (text := str(value)) not in by_text:
-            raise ValueError
-        return by_text[text]
-
-    return Shape("one of " + ", ".join(by_text), read)
-
-
-def _items(value: object) -> list[str]:
-    """The parts of a comma separated text or of a list; repetitions are dropped, the order is kept."""
-    parts: object = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-    if not isinstance(parts, list | tuple | set | frozenset) or len(parts) > LIST_ITEMS_MAX:
-        raise ValueError
-    return list(dict.fromkeys(_text(str(part) if isinstance(part, Network) else part) for part in parts))
-
-
-def _networks(value: object) -> tuple[Network, ...]:
-    return tuple(ip_network(item) for item in _items(value))
-
-
-def _some_of(*choices: str, needs: str = "") -> Shape:
-    """At least one of the choices, as a tuple; ``needs`` is a choice that cannot be left out."""
-
-    def read(value: object) -> tuple[str, ...]:
-        items = _items(value)
-        if not items or not set(items) <= set(choices) or (needs and needs not in items):
-            raise ValueError
-        return tuple(items)
-
-    always = f"; {needs} is always among them" if needs else ""
-    return Shape(f"a list out of {', '.join(choices)}{always}", read)
-
-
-def _origin(value: object) -> str:
-    text = _text(value)
-    parts = urlsplit(text)
-    if (
-        parts.scheme not in ("http", "https")
-        or not re.fullmatch(r"[0-9A-Za-z._:\[\]-]+", parts.netloc)
-        or not parts.hostname
-        or parts.port == 0  # reading .port raises ValueError for one that is no port
-        or parts.path not in ("", "/")
-        or "?" in text
-        or "#" in text
-    ):
-        raise ValueError
-    return f"{parts.scheme}://{parts.netloc.lower()}"
-
-
-def _root_key(value: object) -> Secret:
-    """32 bytes from hex or base64; only the shape is judged here, weak keys are the vault's to refuse."""
-    if isinstance(value, bytes):
-        key = value
-    elif re.fullmatch("[0-9A-Fa-f]{64}", text := _text(value)):
-        key = bytes.fromhex(text)
-    else:
-        padded = text.replace("-", "+").replace("_", "/").rstrip("=") + "="
-        key = b64decode(padded.encode(), validate=True)
-        if b64encode(key).decode() != padded:  # a mistyped last character would decode to the same key
-            raise ValueError
-    if len(key) != 32:
-        raise ValueError
-    return Secret(key)
-
-
-PATH = Shape("a path (~ is not expanded)", _path)
-SWITCH = Shape("true or false", _switch)
-HOST = Shape("an address or a host name", _host)
-KEY = Shape("64 hexadecimal digits, or the base64 of 32 bytes", _root_key)
-ORIGIN = Shape("http:// or https://, a host, and perhaps a port; nothing after it", _origin)
-NETWORKS = Shape("a list of IP addresses or networks such as 10.0.0.0/8, without host bits", _networks)
-MASKED = _some_of("taxId", "nationalId", "personId", "driverLicense.number", needs="taxId")
-PRESENTED = _some_of("hawk", "hmac-sha256", "basic")
+MASKED = some_of("taxId", "nationalId", "personId", "driverLicense.number", needs="taxId")
+PRESENTED = some_of("hawk", "hmac-sha256", "basic")
 
 ROOT_KEY = """Root key that seals all other keys; where it is given, no key file is read. Its `_FILE` variant,
 `CUSTOMARY_ROOT_KEY_FILE`, names a file with the key in this text form, such as a mounted secret."""
 ROOT_KEY_PATH = """Key file that the server makes on its first start; not set: `root.key` in the data folder.
 Not to be confused with `CUSTOMARY_ROOT_KEY_FILE`, which belongs to `root_key` and never makes a file."""
+PREVIOUS = """Root key that the data were sealed with before, needed while `customary keys rotate root` goes
+over to another one; see [keys](keys.md)."""
+COMMAND = "Command that prints the root key, such as `pass show customary/root`; it is run without a shell."
+KMS = """Id, alias or ARN of the AWS KMS key that locks the root key, which then lies locked in the key file
+(`root.key.locked` in the data folder); needs `pip install 'customary[aws]'`."""
+TRANSIT = """Key of the transit engine of HashiCorp Vault or OpenBao that locks the root key, as
+`https://vault.example.com:8200/transit/customary`; the root key then lies locked in the key file
+(`root.key.locked` in the data folder)."""
 PUBLIC_URL = """Scheme, host and port as clients see them when a proxy stands in front,
 e.g. `https://api.example.com`; signatures are verified against it."""
 CLEAR_HTTP = "Start although Basic credentials would travel unencrypted to an address that is not loopback."
@@ -214,13 +88,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     data: Annotated[Path, Setting(PATH, "Folder of database and root key.")] = Path("customary-data")
     host: Annotated[str, Setting(HOST, "Address on which the server listens.")] = "127.0.0.1"
-    port: Annotated[int, Setting(_whole(0, 65_535), "TCP port of the server; 0 takes a free one.")] = 8080
+    port: Annotated[int, Setting(whole(0, 65_535), "TCP port of the server; 0 takes a free one.")] = 8080
     root_key: Annotated[Secret | None, Setting(KEY, ROOT_KEY, secret=True)] = None
     root_key_path: Annotated[Path | None, Setting(PATH, ROOT_KEY_PATH)] = None
+    root_key_command: Annotated[str | None, Setting(TEXT, COMMAND)] = None
+    root_key_kms: Annotated[str | None, Setting(TEXT, KMS)] = None
+    root_key_transit: Annotated[str | None, Setting(TRANSIT_KEY, TRANSIT)] = None
+    root_key_transit_token: Annotated[
+        Secret | None, Setting(TOKEN, "Token for `root_key_transit`.", secret=True)
+    ] = None
+    root_key_previous: Annotated[Secret | None, Setting(KEY, PREVIOUS, secret=True)] = None
     public_url: Annotated[str | None, Setting(ORIGIN, PUBLIC_URL)] = None
     trusted_proxies: Annotated[tuple[Network, ...], Setting(NETWORKS, PROXIES)] = ()
     allow_clear_http: Annotated[bool, Setting(SWITCH, CLEAR_HTTP)] = False
-    trustly_not_found_status: Annotated[Literal[404, 400], Setting(_one_of(404, 400), NOT_FOUND)] = 404
+    trustly_not_found_status: Annotated[Literal[404, 400], Setting(one_of(404, 400), NOT_FOUND)] = 404
     trustly_masked_fields: Annotated[
         tuple[MaskedField, ...], Setting(MASKED, "Fields that the Trustly API shows masked.")
     ] = ("taxId",)
@@ -229,28 +110,29 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[Presentation, ...], Setting(PRESENTED, "Ways of presenting a credential that are accepted.")
     ] = ("hawk", "hmac-sha256", "basic")
     requests_per_minute: Annotated[
-        int, Setting(_whole(0, 10_000_000), "Quota of requests per credential and minute; 0 sets none.")
+        int, Setting(whole(0, 10_000_000), "Quota of requests per credential and minute; 0 sets none.")
     ] = 0
     idempotency_hours: Annotated[
-        int, Setting(_whole(1, 8_760), "Hours for which the answer to an `Idempotency-Key` is kept.")
+        int, Setting(whole(1, 8_760), "Hours for which the answer to an `Idempotency-Key` is kept.")
     ] = 24
     log_level: Annotated[
-        LogLevel, Setting(_one_of("debug", "info", "warning", "error"), "Least level that is logged.")
+        LogLevel, Setting(one_of("debug", "info", "warning", "error"), "Least level that is logged.")
     ] = "info"
     log_format: Annotated[
         LogFormat,
-        Setting(_one_of("json", "text"), "Form of the log on stderr, a line an event."),
+        Setting(one_of("json", "text"), "Form of the log on stderr, a line an event."),
     ] = "json"
     request_log: Annotated[bool, Setting(SWITCH, "Log one line for each request.")] = True
     metrics: Annotated[bool, Setting(SWITCH, "Serve `/metrics`.")] = True
     shutdown_seconds: Annotated[
-        int, Setting(_whole(0, 3_600), "Seconds for which a stop waits for requests in flight.")
+        int, Setting(whole(0, 3_600), "Seconds for which a stop waits for requests in flight.")
     ] = 30
 
     @property
     def root_key_file(self) -> Path:
         """The key file that holds: the one that was set, or the one in the data folder."""
-        return self.root_key_path or self.data / "root.key"
+        locked = self.root_key_kms is not None or self.root_key_transit is not None
+        return self.root_key_path or self.data / ("root.key.locked" if locked else "root.key")
 
 
 def _table() -> dict[str, Setting]:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from customary import config
 from customary.bootstrap.house import House
 from customary.domain.errors import Unavailable
+from customary.storage.sqlite import SQLiteEngine
+from customary.vault import RootVault, root_key_of_file
 from customary.vault.rootkey import RootKeyRefused
 
 
@@ -41,6 +44,44 @@ def test_a_root_key_from_the_settings_makes_no_file(tmp_path: Path, variant: str
     assert not (folder / "root.key").exists()
     with House(settings_of(folder, CUSTOMARY_ROOT_KEY=text)) as again:
         assert again.unsealed.fingerprint == fingerprint
+
+
+def test_a_folder_of_before_there_were_house_keys_keeps_them(tmp_path: Path) -> None:
+    """What was derived from the root key then stays as it was when it is stored, and when the key turns."""
+    settings, root_key = settings_of(tmp_path / "house"), os.urandom(32)
+    (tmp_path / "house").mkdir()
+    (tmp_path / "house" / "root.key").write_text(root_key.hex())
+    before = RootVault(root_key)
+    with closing(SQLiteEngine(settings.data, serving=False)) as engine:
+        engine.set_meta("root_key_fingerprint", before.fingerprint)
+    with House(settings, may_make=False) as looking:
+        _same(looking.unsealed, before)
+        assert looking.engine.meta("house_keys") is None, "who only looks converts nothing"
+    with House(settings) as converting:
+        _same(converting.unsealed, before)
+        assert converting.engine.meta("root_key_fingerprint") is None
+        house_keys = converting.engine.meta("house_keys")
+    with House(settings) as again:
+        _same(again.unsealed, before)
+        assert again.engine.meta("house_keys") == house_keys
+    assert house_keys is not None
+    _same(RootVault(os.urandom(32), version=2, others={1: root_key}, house_keys=house_keys), before)
+
+
+def _same(one: RootVault, other: RootVault) -> None:
+    """Hold that both verify, hash and show the same."""
+    assert one.trail_public_key == other.trail_public_key
+    assert one.hashed_secret("terms", b"secret") == other.hashed_secret("terms", b"secret")
+    assert one.demo_secret("label") == other.demo_secret("label")
+
+
+def test_a_new_folders_own_keys_are_not_its_root_keys(tmp_path: Path) -> None:
+    """They are drawn, so that who has an old root key of it has nothing of them."""
+    with House(settings_of(tmp_path / "house")) as house:
+        root_key = root_key_of_file(tmp_path / "house" / "root.key")
+        assert house.unsealed.fingerprint == RootVault(root_key).fingerprint
+        assert house.unsealed.trail_public_key != RootVault(root_key).trail_public_key
+        assert house.unsealed.demo_secret("") != RootVault(root_key).demo_secret("")
 
 
 def test_another_root_key_is_refused_and_changes_nothing(tmp_path: Path) -> None:

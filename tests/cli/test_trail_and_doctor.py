@@ -253,6 +253,6 @@ def test_the_doctor_makes_no_root_key(line: CommandLine) -> None:
     with House(Settings(data=Path("customary-data"))):
         Path("customary-data/root.key").unlink()
     with closing(apsw.Connection("customary-data/customary.db")) as connection:
-        connection.execute("DELETE FROM meta WHERE name = 'root_key_fingerprint'")
+        connection.execute("DELETE FROM meta WHERE name IN ('root_keys', 'house_keys')")
     assert line("doctor").code == 1
     assert not Path("customary-data/root.key").exists()

@@ -17,7 +17,6 @@ import pytest
 import customary
 from coverage.walked import REQUEST_IDS, refusal
 from customary.cli.refusals import WrongUsage
-from customary.config import ConfigurationError
 from customary.domain.errors import (
     Conflict,
     CustomaryError,
@@ -38,6 +37,7 @@ from customary.http import fields
 from customary.http.exchange import Exchange, NoSuchMethod, NoSuchRoute, Receive, Reply
 from customary.http.shell import RESPONSE_HEADERS, Errors
 from customary.native.errors import TITLES, NativeErrors
+from customary.shapes import ConfigurationError
 from customary.trustist.errors import TrustistErrors
 from customary.trustly.errors import TrustlyErrors
 from customary.vault.cipher import SealBroken

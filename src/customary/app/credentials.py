@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from customary.app import roots
 from customary.app.performing import instant_text
 from customary.app.ports import (
     CredentialRow,
@@ -84,6 +85,7 @@ def create_tenant(
     instant = dice.now()
     tenant = Tenant(tenant_id or TenantID(guid_from(dice.random_bytes(16))), name, instant)
     leaf = _leaf(tenant.tenant_id, instant, Action.TENANT_CREATED, tenant.tenant_id)
+    yield from roots.confirmed(vault)
     yield WriteTenant(tenant, vault.fresh_tenant_keys(tenant.tenant_id), leaf)
     return tenant
 

@@ -4,24 +4,25 @@ A server and every command go through here, so that there is one way to find the
 wrong one.
 """
 
+import asyncio
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from functools import partial
 
 import msgspec
 
+from customary.app import roots
 from customary.app.credentials import Registry
 from customary.app.performer import Performer
 from customary.app.trail import Sealer
+from customary.bootstrap.roots import matched, opened_vault, source_of
 from customary.config import Settings
 from customary.domain.errors import Unavailable
 from customary.storage.sqlite import SQLiteEngine
 from customary.storage.sqlite.files import STORE
-from customary.vault import RootVault, new_root_key_file, root_key_of_file
-from customary.vault.rootkey import RootKeyRefused, refuse_weak
+from customary.vault import RootVault
 
-_FINGERPRINT = "root_key_fingerprint"
 _STORE_ID = "store_id"
 
 
@@ -82,9 +83,11 @@ class House:
         self.engine = SQLiteEngine(settings.data, serving=serving, fatal=fatal)
         try:
             with self.engine.setting_up():
-                self.opened, key = self._root_key()
-                self.vault = None if key is None else RootVault(key)
-                self._check_fingerprint()
+                self.source = source_of(settings)
+                self.vault, made = opened_vault(self.engine, self.source, may_found=may_make)
+                self.opened = Opened(self.source.told(), made)
+                if serving and self.vault is not None:
+                    self.engine.perform_now([partial(roots.announce_server, self.vault.fingerprints)])
         except BaseException:
             self.engine.close()
             raise
@@ -121,24 +124,19 @@ class House:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _root_key(self) -> tuple[Opened, bytes | None]:
-        """Return the root key: the setting's, else the file's, else a new one for a new folder."""
-        if self.settings.root_key is not None:
-            key = bytes(self.settings.root_key)
-            refuse_weak(key)
-            return Opened("setting root_key", False), key
-        path: Path = self.settings.root_key_file
-        if path.exists():
-            return Opened(str(path), False), root_key_of_file(path)
-        if self.engine.meta(_FINGERPRINT) is not None:
-            return Opened("", False), None
-        return Opened(str(path), True), new_root_key_file(path)
+    async def notice(self) -> None:
+        """Have the root keys that the store names by now, and tell the store of it; for a server.
 
-    def _check_fingerprint(self) -> None:
-        if self.vault is None:
+        Raises what the source of the root keys raises; the keys that are at hand stay.
+        """
+        vault = self.vault
+        if vault is None:
             return
-        known = self.engine.meta(_FINGERPRINT)
-        if known is None:
-            self.engine.set_meta(_FINGERPRINT, self.vault.fingerprint)
-        elif known != self.vault.fingerprint:
-            raise RootKeyRefused("This is not the root key under which the data folder was sealed")
+        known = await self.engine.read(roots.list_roots)
+        current = [root.version for root in known if root.state == "current"]
+        if {root.version for root in known} == vault.root_versions and current == [vault.root_version]:
+            return
+        keys = await asyncio.to_thread(self.source.keys)  # it may be a command, or far away
+        key, version, others = matched(known, keys)
+        vault.learn(key, version, others)
+        await self.engine.perform(partial(roots.announce_server, vault.fingerprints))

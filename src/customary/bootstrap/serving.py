@@ -24,16 +24,19 @@ from customary.bootstrap import documents, status
 from customary.bootstrap.house import House
 from customary.bootstrap.memory import forbid_core
 from customary.bootstrap.rooms import rooms
-from customary.config import ConfigurationError, Settings
+from customary.config import Settings
 from customary.domain.errors import CustomaryError, Unavailable
 from customary.http.exchange import Receive, Scope, Send
 from customary.http.protocol import BoundedHttpProtocol
 from customary.http.shell import Room
+from customary.shapes import ConfigurationError
 from customary.storage.sqlite import NonceStore
 
 POLL_SECONDS = 0.2
 """How often another process's changes of credentials are noticed; a revocation must hold within a second."""
 SEAL_SECONDS = 1.0
+TURN_SECONDS = 1.0
+"""How often it is looked whether root keys turn; whoever turns them waits for it."""
 USES_SECONDS = 5.0
 SWEEP_SECONDS = 60.0
 SWEPT_AT_ONCE = 1000
@@ -102,8 +105,13 @@ class Housekeeping:
             log.flush()
 
     async def _keep(self) -> None:
-        due = {self._seal: 0.0, self._store_uses: 0.0, self._sweep: 0.0}
-        every = {self._seal: SEAL_SECONDS, self._store_uses: USES_SECONDS, self._sweep: SWEEP_SECONDS}
+        due = {self._turn: 0.0, self._seal: 0.0, self._store_uses: 0.0, self._sweep: 0.0}
+        every = {
+            self._turn: TURN_SECONDS,
+            self._seal: SEAL_SECONDS,
+            self._store_uses: USES_SECONDS,
+            self._sweep: SWEEP_SECONDS,
+        }
         while True:
             await asyncio.sleep(POLL_SECONDS)
             now = time.monotonic()
@@ -121,6 +129,9 @@ class Housekeeping:
                 await deed()
             except CustomaryError as error:
                 _log.warning("left undone at stop", error=type(error).__name__, detail=error.detail)
+
+    async def _turn(self) -> None:
+        await self._house.notice()
 
     async def _seal(self) -> None:
         self._nonces.forget_expired()

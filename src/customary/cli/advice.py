@@ -43,7 +43,9 @@ _OTHER_KEY = "bring back the key that the data were sealed with, or name the fol
 
 def root_key_source(settings: Settings) -> str:
     """Return in words where the root key is taken from."""
-    return "the setting root_key" if settings.root_key is not None else str(settings.root_key_file)
+    from customary.bootstrap.roots import source_of
+
+    return source_of(settings).told()
 
 
 def no_data(settings: Settings) -> Advised:

@@ -17,6 +17,7 @@ import msgspec
 
 from customary.app import credentials
 from customary.app.ports import BlockRow, ReadBlocks, ReadPage, ReadTenantKeys
+from customary.bootstrap.roots import source_of
 from customary.cli.advice import root_key_source
 from customary.cli.frame import instant_text
 from customary.cli.started import data_option, program
@@ -90,15 +91,16 @@ def folder(settings: Settings) -> Iterator[Finding]:
 
 def root_key(settings: Settings) -> Iterator[Finding]:
     """Look where the root key is and who may read it."""
-    if settings.root_key is not None:
-        yield Finding("root key", "fine", "given as a setting")
+    source = source_of(settings)
+    if settings.root_key is not None or settings.root_key_command is not None:
+        yield Finding("root key", "fine", f"given by {source.told()}")
         return
     path = settings.root_key_file
     if not path.exists():
         yield Finding(
             "root key",
             "problem",
-            f"it is not at {path}, so the data are sealed",
+            f"it is not at {source.told()}, so the data are sealed",
             "bring it back from where you keep it; there is no other way to open the data",
         )
         return
@@ -107,7 +109,10 @@ def root_key(settings: Settings) -> Iterator[Finding]:
         yield Finding("root key", "problem", f"{path} can be read by other users", f"chmod 600 {path}")
     else:
         yield Finding("root key", "fine", f"{path} is its owner's alone")
-    if path.parent.resolve() == settings.data.resolve():
+    locked = settings.root_key_kms is not None or settings.root_key_transit is not None
+    if locked:
+        yield Finding("root key", "fine", f"it opens with {source.told().partition(' by ')[2]} alone")
+    elif path.parent.resolve() == settings.data.resolve():
         yield Finding(
             "root key",
             "advice",
@@ -202,7 +207,7 @@ def database(settings: Settings) -> Iterator[Finding]:
 def _in_the_house(settings: Settings) -> Iterator[Finding]:
     from customary.bootstrap.house import House
 
-    if settings.root_key is None and not settings.root_key_file.exists():
+    if not _has_root_key(settings):
         return  # said already; and a house in which nothing is sealed yet would make itself a key
     try:
         with House(settings, may_make=False) as house:
@@ -217,6 +222,11 @@ def _in_the_house(settings: Settings) -> Iterator[Finding]:
             f"{error.public} ({root_key_source(settings)})",
             "bring back the key that the folder was made with",
         )
+
+
+def _has_root_key(settings: Settings) -> bool:
+    given = (settings.root_key, settings.root_key_command, settings.root_key_previous)
+    return any(one is not None for one in given) or settings.root_key_file.exists()
 
 
 def clock(house: "House") -> Iterator[Finding]:

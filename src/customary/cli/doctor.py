@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from customary.cli.frame import AsJson, Data, harmless, print_json, settings_for
 from customary.cli.refusals import DONE, REFUSED
-from customary.config import ConfigurationError
+from customary.shapes import ConfigurationError
 
 if TYPE_CHECKING:
     from customary.cli.checks import Finding

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from customary.cli.started import program
-from customary.config import ConfigurationError
 from customary.domain.errors import Conflict, CustomaryError, Invalid, OutcomeUnknown, Unavailable
+from customary.shapes import ConfigurationError
 
 if TYPE_CHECKING:
     from cyclopts import CycloptsError

@@ -4,7 +4,7 @@ It must never know how rows are stored or who asks.
 """
 
 from customary.vault.cipher import SealBroken
-from customary.vault.keyring import RootVault
+from customary.vault.keyring import RootVault, fingerprint_of
 from customary.vault.records import OpenedTenant
 from customary.vault.rootkey import (
     RootKeyRefused,
@@ -18,6 +18,7 @@ __all__ = [
     "RootKeyRefused",
     "RootVault",
     "SealBroken",
+    "fingerprint_of",
     "new_root_key_file",
     "root_key_from_text",
     "root_key_of_file",

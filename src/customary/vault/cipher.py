@@ -116,16 +116,19 @@ class CustomerKey:
 
     A GCM ciphertext can be made to open under two keys. The commitment, the other half of what the key
     expands to, stands in every envelope, so that an envelope belongs to one key.
+
+    ``earlier`` are the keys that the customer had before, the last one first, one behind the other.
     """
 
-    __slots__ = ("_aead", "_commitment")
+    __slots__ = ("_aead", "_commitment", "_earlier")
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, earlier: bytes = b"") -> None:
         # HKDF-Expand (RFC 5869 section 2.3) of just one block, so one HMAC: a third of the library's time.
         # Extract is for keys that are not uniformly random, and this is.
         expanded = hmac.digest(key, _CUSTOMER_KEY_LABEL + b"\x01", "sha512")
         self._aead = AESGCMSIV(expanded[:KEY_BYTES])
         self._commitment = expanded[KEY_BYTES:]
+        self._earlier = earlier
 
     def sealed(self, plaintext: bytes, associated: bytes) -> bytes:
         """Return ``plaintext`` as an envelope that opens only with equal ``associated`` data."""
@@ -145,6 +148,13 @@ class CustomerKey:
             )
         except InvalidTag:
             raise Unopened("altered, or sealed for another place or version") from None
+
+    def opened_by_any(self, envelope: bytes, associated: bytes) -> bytes:
+        """Return what is in an envelope that this key or an earlier one has sealed; Unopened otherwise."""
+        key, earlier = self, self._earlier
+        while earlier and not compare_digest(envelope[_NONCE_END:_COMMITMENT_END], key._commitment):
+            key, earlier = CustomerKey(earlier[:KEY_BYTES]), earlier[KEY_BYTES:]
+        return key.opened(envelope, associated)
 
 
 class KeyCache:

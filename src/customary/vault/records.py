@@ -1,4 +1,4 @@
-"""Customers to sealed records and back, and the tags by which a sealed record is found.
+"""Customers to sealed records and back, under the keys of a tenant.
 
 Each place has associated data of its own, so that bytes open only where they were put::
 
@@ -16,13 +16,10 @@ import os
 import struct
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
 
 import msgspec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.hmac import HMAC
 
-from customary.app.ports import SealedCustomer, Tag, TagKind
+from customary.app.ports import KeyRow, SealedCustomer
 from customary.domain.audit import Leaf
 from customary.domain.customer import (
     NOTHING_GUARDED,
@@ -35,10 +32,7 @@ from customary.domain.customer import (
 )
 from customary.domain.masking import masks_of
 from customary.vault.cipher import KEY_BYTES, CustomerKey, KeyCache, SealBroken, Unopened, WrappingKey, framed
-
-TAG_BYTES: Final = 16
-NORMAL_FORM: Final = b"\x01"
-"""The version of the form in which texts are tagged; with another, every tag must be made again."""
+from customary.vault.tags import IndexKey, keys_of_kinds
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Numbers have one width and texts their length before them, so that no two places give the same bytes.
@@ -65,23 +59,39 @@ _NOBODYS = ("", CustomerKey(bytes(KEY_BYTES)))
 _FRESH_MAX = 256
 
 
-class OpenedTenant:
+class OpenedTenant(IndexKey):
     """A tenant's opened keys; implements ``app.ports.TenantVault``. Safe to use from several threads."""
 
     def __init__(
-        self, tenant_id: TenantID, seal_keys: Mapping[int, bytes], index_key: bytes, cache: KeyCache
+        self,
+        tenant_id: TenantID,
+        seal_keys: Mapping[int, bytes],
+        index_key: bytes,
+        cache: KeyCache,
+        *,
+        coming: IndexKey | None = None,
+        leaving: IndexKey | None = None,
+        answers: tuple[IndexKey, ...] = (),
     ) -> None:
+        """Open with all ``seal_keys``, by version, and seal with the last of them.
+
+        Records are found by tags of ``index_key``. They get those of ``coming``, too, and lose those of
+        ``leaving``. ``answers`` find idempotency answers of before the index key was another.
+        """
+        super().__init__(keys_of_kinds(index_key))
         self._tenant_id = tenant_id
         self._cache = cache
         self._seals = {version: WrappingKey(key, version) for version, key in seal_keys.items()}
-        self._seal = self._seals[max(self._seals)]
+        self._seal = self._seals[list(seal_keys)[-1]]
+        self.coming = coming
+        self.leaving = leaving
+        self.answers = answers
         tenant = tenant_id.encode()
         self._for_key = framed(b"customary customer key", tenant)
         self._for_secret = framed(b"customary credential secret", tenant)
         self._for_particulars = framed(b"customary record", tenant, b"particulars")
         self._for_guarded = framed(b"customary record", tenant, b"guarded")
         self._for_reason = framed(b"customary reason", tenant)
-        self._tag_hashes = _tag_hashes(index_key)
         self._fresh: dict[bytes, tuple[str, CustomerKey]] = {}
 
     def fresh_key(self, customer_id: CustomerID) -> bytes:
@@ -159,19 +169,6 @@ class OpenedTenant:
             guarded=guarded,
         )
 
-    def tag(self, kind: TagKind, *texts: str | bytes) -> Tag:
-        """Return the lookup tag of these texts, unlike that of any other tenant, kind or list of texts.
-
-        A text counts as its UTF-8 bytes. Normal forms (case, spaces) are the caller's to make.
-        """
-        number, prepared = self._tag_hashes[kind]
-        keyed = prepared.copy()
-        for text in texts:
-            # Lone surrogates are refused at the gate; should one come through, it finds nothing.
-            octets = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
-            keyed.update(len(octets).to_bytes(4, "big") + octets)
-        return Tag(number, keyed.finalize()[:TAG_BYTES])
-
     def sealed_reason(self, leaf: Leaf, wrapped_key: bytes, reason: str) -> bytes:
         """Return a reason sealed under the customer's key for this leaf; ValueError for another tenant's."""
         if leaf.tenant_id != self._tenant_id:
@@ -182,7 +179,7 @@ class OpenedTenant:
         """Return the reason that is sealed in a leaf; raises SealBroken."""
         try:
             key = self._key_of(wrapped_key, leaf.subject)
-            return key.opened(leaf.sealed_reason, self._reason_place(leaf)).decode()
+            return key.opened_by_any(leaf.sealed_reason, self._reason_place(leaf)).decode()
         except Unopened as unopened:
             raise SealBroken(
                 detail=f"the reason of a leaf of {leaf.at} on customer {leaf.subject} of tenant "
@@ -203,6 +200,42 @@ class OpenedTenant:
                 f"does not open: {unopened}"
             ) from None
 
+    # ── When keys turn ──────────────────────────────────────────────────────────────────────────────────
+
+    def rewrapped_key(self, row: KeyRow) -> bytes | None:
+        """Return a customer's key wrapped under the tenant key that seals, or None if it is so already."""
+        if row.wrapped[1:2] == bytes((self._seal.version,)):
+            return None
+        place = self._for_key + framed(row.customer_id.encode())
+        return self._seal.wrapped(self._unwrapped_key(row.wrapped, row.customer_id), place)
+
+    def rewrapped_secret(self, terms: str, kept: bytes) -> bytes | None:
+        """Return a credential's secret sealed under the key that seals, or None if it is so already."""
+        if kept[1:2] == bytes((self._seal.version,)):
+            return None
+        return self.sealed_secret(terms, self.opened_secret(terms, kept))
+
+    def renewed_key(self, row: KeyRow) -> bytes:
+        """Return a new customer key, wrapped together with those that the customer had before.
+
+        Records open with the new one alone. The earlier ones open what the trail has sealed with them, which
+        nobody can seal anew; they go when the key does.
+        """
+        earlier = self._unwrapped_key(row.wrapped, row.customer_id)
+        key = os.urandom(KEY_BYTES)
+        wrapped = self._seal.wrapped(key + earlier, self._for_key + framed(row.customer_id.encode()))
+        self._fresh[wrapped] = row.customer_id, CustomerKey(key, earlier)
+        return wrapped
+
+    def _unwrapped_key(self, wrapped: bytes, customer_id: str) -> bytes:
+        try:
+            return self._seal_of(wrapped).unwrapped(wrapped, self._for_key + framed(customer_id.encode()))
+        except Unopened as unopened:
+            raise SealBroken(
+                detail=f"the key of customer {customer_id} of tenant {self._tenant_id} does not open: "
+                f"{unopened}"
+            ) from None
+
     def _seal_of(self, blob: bytes) -> WrappingKey:
         """Return the tenant key of the version named in the blob."""
         seal = self._seals.get(blob[1]) if len(blob) > 1 else None
@@ -214,14 +247,8 @@ class OpenedTenant:
         key = self._cache.find(wrapped, self._tenant_id, customer_id)
         if key is not None:
             return key
-        try:
-            opened = self._seal_of(wrapped).unwrapped(wrapped, self._for_key + framed(customer_id.encode()))
-        except Unopened as unopened:
-            raise SealBroken(
-                detail=f"the key of customer {customer_id} of tenant {self._tenant_id} does not open: "
-                f"{unopened}"
-            ) from None
-        key = CustomerKey(opened)
+        opened = self._unwrapped_key(wrapped, customer_id)
+        key = CustomerKey(opened[:KEY_BYTES], opened[KEY_BYTES:])
         self._cache.keep(wrapped, self._tenant_id, customer_id, key)
         return key
 
@@ -261,21 +288,6 @@ class OpenedTenant:
     def _guarded_place(self, record: Customer | SealedCustomer) -> bytes:
         customer_id = record.customer_id.encode()
         return self._for_guarded + _GUARDED_PLACE.pack(record.version, len(customer_id)) + customer_id
-
-
-def _tag_hashes(index_key: bytes) -> tuple[tuple[int, HMAC], ...]:
-    """Return, at the place of each kind's number, that number and a keyed hash to copy.
-
-    A copy costs a third of a new HMAC; a tuple is asked by number because enum members hash slowly.
-    """
-    hashes = []
-    for number in range(max(TagKind) + 1):
-        derived = HMAC(index_key, SHA256())
-        derived.update(framed(b"customary tag", number.to_bytes(2, "big")))
-        prepared = HMAC(derived.finalize(), SHA256())
-        prepared.update(NORMAL_FORM)
-        hashes.append((number, prepared))
-    return tuple(hashes)
 
 
 def _microseconds(instant: datetime) -> int:

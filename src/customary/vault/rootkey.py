@@ -88,13 +88,12 @@ def refuse_weak(key: bytes) -> None:
         raise RootKeyRefused("The root key is a known one; draw it at random")
 
 
-def new_root_key_file(path: Path) -> bytes:
-    """Make a file with a random root key that only its owner may read, and return the key.
+def new_secret_file(path: Path, text: str) -> None:
+    """Make a file with one line of text that only its owner may read.
 
     Returns when the file and its name are on disk, because everything that is sealed from now on is lost
     without it. An existing file is never written to: RootKeyRefused. Unavailable if it cannot be written.
     """
-    key = os.urandom(KEY_BYTES)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
     except FileExistsError:
@@ -104,19 +103,25 @@ def new_root_key_file(path: Path) -> bytes:
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(descriptor, FILE_MODE)  # also under a umask that took more away
-            file.write(key.hex().encode("ascii") + b"\n")
+            file.write(text.encode("ascii") + b"\n")
             file.flush()
             os.fsync(descriptor)
-        _fsync_folder(path.parent)
+        fsync_folder(path.parent)
     except OSError as error:
         # Nothing is sealed under it yet; half a key left behind would stop the next start.
         path.unlink(missing_ok=True)
         raise _unavailable("written", path, error) from None
+
+
+def new_root_key_file(path: Path) -> bytes:
+    """Make a file with a random root key, as ``new_secret_file`` does, and return the key."""
+    key = os.urandom(KEY_BYTES)
+    new_secret_file(path, key.hex())
     return key
 
 
-def root_key_of_file(path: Path) -> bytes:
-    """Return the root key in that file; RootKeyRefused if it is none, Unavailable if it cannot be read."""
+def text_of(path: Path) -> str:
+    """Return the text of a small file; RootKeyRefused if it is none, Unavailable if it cannot be read."""
     try:
         with path.open("rb") as file:
             content = file.read(FILE_BYTES_MAX + 1)
@@ -125,13 +130,18 @@ def root_key_of_file(path: Path) -> bytes:
     if len(content) > FILE_BYTES_MAX:
         raise RootKeyRefused("The root key file is too long to hold a root key")
     try:
-        text = content.decode("ascii")
+        return content.decode("ascii")
     except UnicodeDecodeError:
         raise RootKeyRefused("A root key is 64 hexadecimal digits, or 32 bytes in Base64") from None
-    return root_key_from_text(text)
 
 
-def _fsync_folder(folder: Path) -> None:
+def root_key_of_file(path: Path) -> bytes:
+    """Return the root key in that file; RootKeyRefused if it is none, Unavailable if it cannot be read."""
+    return root_key_from_text(text_of(path))
+
+
+def fsync_folder(folder: Path) -> None:
+    """Return when the names in the folder are on disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

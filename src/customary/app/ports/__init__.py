@@ -32,7 +32,7 @@ from customary.app.ports.erasure import (
     WriteTombstone,
 )
 from customary.app.ports.history import ReadVersionAt, ReadVersions
-from customary.app.ports.keys import Dice, TenantVault, Vault
+from customary.app.ports.keys import Dice, Tagger, TenantVault, TurningTenant, TurningVault, Vault
 from customary.app.ports.records import (
     OutboxRow,
     ReadAnswer,
@@ -51,6 +51,7 @@ from customary.app.ports.records import (
 from customary.app.ports.registry import (
     CredentialRow,
     MarkUsed,
+    Purpose,
     ReadCredentials,
     ReadGeneration,
     ReadMerchants,
@@ -118,6 +119,7 @@ __all__ = [
     "OutboxRow",
     "Pause",
     "Posting",
+    "Purpose",
     "ReadAnswer",
     "ReadAnswersOf",
     "ReadBlocks",
@@ -164,9 +166,12 @@ __all__ = [
     "TagChange",
     "TagKind",
     "TagTaken",
+    "Tagger",
     "TenantKeyRow",
     "TenantVault",
     "TombstoneRow",
+    "TurningTenant",
+    "TurningVault",
     "Vault",
     "Write",
     "WriteBlocks",

@@ -4,13 +4,37 @@ from datetime import datetime
 from typing import Protocol
 
 from customary.app.ports.records import SealedCustomer, Tag, TagKind
-from customary.app.ports.registry import TenantKeyRow
+from customary.app.ports.registry import Purpose, TenantKeyRow
+from customary.app.ports.turning import KeyRow
 from customary.domain.audit import Leaf
 from customary.domain.customer import Customer, CustomerID, TenantID
 
 
-class TenantVault(Protocol):
-    """The opened keys of one tenant: seals and opens its records and makes its tags."""
+class Tagger(Protocol):
+    """Makes lookup tags with one index key of a tenant."""
+
+    def tag(self, kind: TagKind, *texts: str | bytes) -> Tag:
+        """Return the lookup tag of these texts, unlike that of any other tenant, kind or texts."""
+
+
+class TenantVault(Tagger, Protocol):
+    """The opened keys of one tenant: seals and opens its records and makes its tags.
+
+    While its index key turns, records get the tags of ``coming``, too, and lose those of ``leaving``;
+    afterwards ``answers`` find the idempotency answers of before.
+    """
+
+    @property
+    def coming(self) -> Tagger | None:
+        """Return what makes the tags by which records will be found."""
+
+    @property
+    def leaving(self) -> Tagger | None:
+        """Return what made the tags by which records were found."""
+
+    @property
+    def answers(self) -> tuple[Tagger, ...]:
+        """Return what made the tags of earlier idempotency answers."""
 
     def fresh_key(self, customer_id: CustomerID) -> bytes:
         """Return a new customer key, wrapped under the tenant key."""
@@ -20,9 +44,6 @@ class TenantVault(Protocol):
 
     def opened(self, record: SealedCustomer, clear: frozenset[str] | None) -> Customer:
         """Return the customer; its guarded part is opened if it holds one of ``clear`` (None: if any)."""
-
-    def tag(self, kind: TagKind, *texts: str | bytes) -> Tag:
-        """Return the lookup tag of these texts, unlike that of any other tenant, kind or texts."""
 
     def sealed_reason(self, leaf: Leaf, wrapped_key: bytes, reason: str) -> bytes:
         """Return a reason sealed under the key of the leaf's subject, for that leaf alone."""
@@ -46,6 +67,10 @@ class Vault(Protocol):
     def tenant(self, tenant_id: TenantID, keys: list[TenantKeyRow]) -> TenantVault:
         """Return the tenant's opened keys; Unavailable if they do not open under this root key."""
 
+    @property
+    def fingerprint(self) -> bytes:
+        """Return what tells the root key that seals from others, and says nothing else about it."""
+
     def hashed_secret(self, terms: str, secret: bytes) -> bytes:
         """Return the keyed hash under which the secret of a Basic credential of these terms is kept."""
 
@@ -54,6 +79,48 @@ class Vault(Protocol):
 
     def is_signed(self, message: bytes, signature: bytes) -> bool:
         """Return whether ``signature`` is the trail's key's signature of ``message``."""
+
+
+class TurningTenant(TenantVault, Protocol):
+    """The opened keys of a tenant while they turn."""
+
+    def rewrapped_key(self, row: KeyRow) -> bytes | None:
+        """Return a customer's key wrapped under the tenant key that seals, or None if it is so already."""
+
+    def rewrapped_secret(self, terms: str, kept: bytes) -> bytes | None:
+        """Return a credential's secret sealed under the key that seals, or None if it is so already."""
+
+    def renewed_key(self, row: KeyRow) -> bytes:
+        """Return a new customer key, wrapped together with those that the customer had before."""
+
+
+class TurningVault(Vault, Protocol):
+    """Root keys while keys turn."""
+
+    @property
+    def root_version(self) -> int:
+        """Return the version of the root key that seals."""
+
+    def sealed_house_keys(self) -> bytes:
+        """Return the house's own keys, sealed under the current root key."""
+
+    def house_keys_are_rewrapped(self, sealed: bytes) -> bool:
+        """Return whether house keys are sealed under the current root key."""
+
+    def fresh_tenant_key(self, tenant_id: TenantID, purpose: Purpose, version: int) -> TenantKeyRow:
+        """Return one new key of a tenant, sealed under the root key."""
+
+    def rewrapped(self, row: TenantKeyRow, purpose: Purpose | None = None) -> TenantKeyRow:
+        """Return the same key sealed under the current root key, for another purpose if one is given."""
+
+    def is_rewrapped(self, row: TenantKeyRow) -> bool:
+        """Return whether a tenant's key is sealed under the current root key."""
+
+    def answers_key(self, row: TenantKeyRow) -> TenantKeyRow:
+        """Return of an index key what finds idempotency answers, and nothing else can be told with."""
+
+    def tenant(self, tenant_id: TenantID, keys: list[TenantKeyRow]) -> TurningTenant:
+        """Return the tenant's opened keys; Unavailable if they do not open under the root keys at hand."""
 
 
 class Dice(Protocol):

@@ -1,6 +1,7 @@
 """What an engine is asked for about tenants, merchants, their keys and their credentials."""
 
 from datetime import datetime
+from enum import StrEnum
 
 import msgspec
 
@@ -8,8 +9,30 @@ from customary.app.ports.trail import LeafRow
 from customary.domain.access import Credential, Merchant, Tenant
 
 
+class Purpose(StrEnum):
+    """What a key of a tenant is for. Texts are stored and sealed with the key: never change or reuse one."""
+
+    SEAL = "seal"
+    """Seals customers' keys and credentials' secrets."""
+
+    SEAL_LEAVING = "seal leaving"
+    """Opens what was sealed under it before another took its place."""
+
+    INDEX = "index"
+    """Makes the tags by which records are found."""
+
+    INDEX_COMING = "index coming"
+    """Makes tags that records get beside those, until all have them."""
+
+    INDEX_LEAVING = "index leaving"
+    """Made the tags by which records were found before, and which they lose now."""
+
+    ANSWERS = "answers"
+    """Finds the idempotency answers that were stored when an index key was another; can do nothing else."""
+
+
 class TenantKeyRow(msgspec.Struct, frozen=True, gc=False):
-    """One key of a tenant, sealed under the root key. ``purpose`` is ``seal`` or ``index``."""
+    """One key of a tenant, sealed under the root key. ``purpose`` is a ``Purpose``'s text."""
 
     tenant_id: str
     purpose: str

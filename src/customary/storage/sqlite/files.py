@@ -76,6 +76,8 @@ def writing(folder: Path) -> Connection:
     A fault test holds this order.
     """
     connection = Connection(str(folder / KEYS), flags=apsw.SQLITE_OPEN_READWRITE)
+    # For a moment another process may close the databases, or recover them, which nobody can open meanwhile.
+    connection.set_busy_timeout(int(SETUP_SECONDS_MAX * 1000))
     connection.execute("ATTACH ? AS store", (str(folder / STORE),))
     _harden(connection)
     for schema in ("main", "store"):
@@ -84,6 +86,7 @@ def writing(folder: Path) -> Connection:
         connection.pragma("cache_size", -_CACHE_KIB["writing"], schema=schema)
     # Checkpoints are the checkpointer's: on the committing connection they would cost the tail.
     connection.wal_autocheckpoint(0)
+    connection.set_busy_timeout(0)
     return connection
 
 
@@ -94,14 +97,14 @@ def reading(folder: Path, *, scanning: bool = False) -> Connection:
     as new, so every record it sees has its key.
     """
     connection = Connection(str(folder / STORE), flags=apsw.SQLITE_OPEN_READWRITE)
+    # Readers of a WAL wait for nobody, but for a moment when another process recovers or closes it.
+    connection.set_busy_timeout(1000)
     connection.execute("ATTACH ? AS keys", (str(folder / KEYS),))
     _harden(connection)
     for schema in ("main", "keys"):
         kibibytes = _CACHE_KIB["scanning" if scanning else "reading"]
         connection.pragma("cache_size", -kibibytes, schema=schema)
     connection.pragma("query_only", True)
-    # Readers of a WAL wait for nobody, but for a moment when another process recovers or closes it.
-    connection.set_busy_timeout(1000)
     return connection
 
 
