@@ -51,9 +51,8 @@ def test_all_commands_of_the_contract_are_there() -> None:
     assert {" ".join(command) for command in COMMANDS} == {
         "serve", "tenant create", "tenant list", "merchant create", "merchant list", "key create", "key list",
         "key rotate", "key revoke", "customers list", "customers show", "customers import",
-        "customers export", "audit list", "audit verify", "audit public-key", "backup", "restore", "doctor",
-        "curl", "completion",
-        "--install-completion",
+        "customers export", "customers history", "customers restore", "audit list", "audit verify",
+        "audit public-key", "backup", "restore", "doctor", "curl", "completion", "--install-completion",
     }  # fmt: skip
 
 

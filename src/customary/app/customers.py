@@ -63,7 +63,7 @@ def fetch(principal: Principal, customer_id: CustomerID, disclosure: Disclosure)
     """Return the customer of that id; NotFound if absent or foreign."""
     principal.require(Permission.READ_CUSTOMERS)
     customer: Customer = yield Fetch(customer_id, disclosure.clear)
-    yield from _disclosed(customer, disclosure)
+    yield from disclosed(customer, disclosure)
     return customer
 
 
@@ -73,7 +73,7 @@ def fetch_numbered(principal: Principal, number: str, disclosure: Disclosure) ->
     customer: Customer | None = yield FindByNumber(number, disclosure.clear)
     if customer is None:
         raise NotFound
-    yield from _disclosed(customer, disclosure)
+    yield from disclosed(customer, disclosure)
     return customer
 
 
@@ -163,7 +163,7 @@ def upsert(
     if sought_external_id is not None:
         patch = msgspec.structs.replace(patch, external_id=sought_external_id)
     customer: Customer = yield Add(*patched(*EMPTY, patch))
-    yield from _disclosed(customer, disclosure)
+    yield from disclosed(customer, disclosure)
     return customer
 
 
@@ -172,7 +172,7 @@ def list_page(principal: Principal, page: ListPage, disclosure: Disclosure) -> U
     principal.require(Permission.READ_CUSTOMERS)
     found: Page = yield page
     for customer in found.customers:
-        yield from _disclosed(customer, disclosure)
+        yield from disclosed(customer, disclosure)
     return found
 
 
@@ -183,18 +183,18 @@ def disclose(principal: Principal, shown: Sequence[Customer], disclosure: Disclo
     """
     principal.require(Permission.READ_CUSTOMERS)
     for customer in shown:
-        yield from _disclosed(customer, disclosure)
+        yield from disclosed(customer, disclosure)
 
 
 def _changed(current: Customer, revision: Revision, disclosure: Disclosure) -> UseCase[Customer]:
     before = (current.particulars, current.guarded or NOTHING_GUARDED)
     after = patched(*before, revision(current))
     customer: Customer = yield Put(current, *after) if changed_fields(before, after) else Keep(current)
-    yield from _disclosed(customer, disclosure)
+    yield from disclosed(customer, disclosure)
     return customer
 
 
-def _disclosed(customer: Customer, disclosure: Disclosure) -> UseCase[None]:
+def disclosed(customer: Customer, disclosure: Disclosure) -> UseCase[None]:
     """Have the trail tell of the guarded fields that are shown in clear, if it must."""
     shown = disclosure.audited and customer.masks.present & disclosure.audited
     if shown:

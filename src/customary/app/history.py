@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from customary.app.customers import ALL, require_version
+from customary.app.customers import ALL, Disclosure, disclosed, require_version
 from customary.app.requests import Fetch, FetchAt, FetchVersion, Keep, ListVersions, Put, UseCase
 from customary.domain.access import Permission, Principal
 from customary.domain.customer import (
@@ -41,17 +41,23 @@ def contents_of(customer: Customer) -> tuple[Particulars, Guarded]:
     return customer.particulars, customer.guarded or NOTHING_GUARDED
 
 
-def fetch_version(principal: Principal, customer_id: CustomerID, version: int) -> UseCase[Customer]:
+def fetch_version(
+    principal: Principal, customer_id: CustomerID, version: int, disclosure: Disclosure
+) -> UseCase[Customer]:
     """Return one version of a customer; NotFound if there is none, or the customer is absent or foreign."""
     principal.require(Permission.READ_CUSTOMERS)
-    customer: Customer = yield FetchVersion(customer_id, version)
+    customer: Customer = yield FetchVersion(customer_id, version, disclosure.clear)
+    yield from disclosed(customer, disclosure)
     return customer
 
 
-def fetch_at(principal: Principal, customer_id: CustomerID, at: datetime) -> UseCase[Customer]:
+def fetch_at(
+    principal: Principal, customer_id: CustomerID, at: datetime, disclosure: Disclosure
+) -> UseCase[Customer]:
     """Return a customer as it was at an instant; NotFound if it did not exist yet."""
     principal.require(Permission.READ_CUSTOMERS)
-    customer: Customer = yield FetchAt(customer_id, at)
+    customer: Customer = yield FetchAt(customer_id, at, disclosure.clear)
+    yield from disclosed(customer, disclosure)
     return customer
 
 

@@ -50,7 +50,10 @@ _GROUPS = {
     "tenant": ("registry", "Make and list tenants: whose customers are kept apart."),
     "merchant": ("registry", "Make and list merchants: the businesses of a tenant."),
     "key": ("keys", "Make, list, rotate and revoke credentials."),
-    "customers": ("customers", "List, show, import and export customers."),
+    "customers": (
+        "customers",
+        "List and show customers, as they are or were; restore, import and export them.",
+    ),
     "audit": ("audit", "List the audit trail, and verify that nobody changed it."),
 }
 for _name, (_module, _help) in _GROUPS.items():

@@ -1,14 +1,10 @@
 """The commands that list and show customers: masked, unless the trail is told."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from customary.app import customers as use_cases
-from customary.app.requests import Deed, UseCase
-from customary.cli.chosen import Chosen, choose, choose_each
+from customary.cli.chosen import choose
 from customary.cli.exporting import export_customers
 from customary.cli.faces import Face, view
 from customary.cli.frame import (
@@ -22,21 +18,21 @@ from customary.cli.frame import (
     print_table,
 )
 from customary.cli.importing import import_customers
-from customary.cli.pages import PAGE_SIZE, MerchantOption, Unmasked, disclosure_for, read_page
+from customary.cli.pages import PAGE_SIZE, MerchantOption, Unmasked, read_page
+from customary.cli.past import AtOption, customer_history, restore_customer, shown_at
 from customary.cli.reasons import ReasonOption, seeing
 from customary.cli.refusals import WrongUsage
 from customary.cli.registry import TenantOption
-from customary.domain.access import Permission, Principal
-from customary.domain.customer import Customer, CustomerID
-from customary.domain.errors import NotFound
-from customary.domain.ids import customer_id_of, is_customer_number
+from customary.cli.sought import AnyTenantOption, Spelling, find_one
+from customary.domain.customer import Customer
 
-if TYPE_CHECKING:
-    from customary.bootstrap.house import House
-
-customers = App(name="customers", help="List, show, import and export customers.")
-customers.command(import_customers, name="import", sort_key=3)
-customers.command(export_customers, name="export", sort_key=4)
+customers = App(
+    name="customers", help="List and show customers, as they are or were; restore, import and export them."
+)
+customers.command(customer_history, name="history", sort_key=3)
+customers.command(restore_customer, name="restore", sort_key=4)
+customers.command(import_customers, name="import", sort_key=5)
+customers.command(export_customers, name="export", sort_key=6)
 
 FaceOption = Annotated[
     Face | None,
@@ -87,37 +83,29 @@ def list_customers(
 
 @customers.command(name="show", sort_key=2)
 def show_customer(
-    spelling: Annotated[
-        str, Parameter(name="ID", help="The 12-character id, the customer number, the GUID or the ShortGuid.")
-    ],
+    spelling: Spelling,
     /,
     *,
-    tenant_id: Annotated[
-        str | None, Parameter(name="--tenant", help="Id of the tenant; all are searched if not given.")
-    ] = None,
+    at: AtOption = None,
+    tenant_id: AnyTenantOption = None,
     face: FaceOption = None,
     unmasked: Unmasked = False,
     reason: ReasonOption = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show one customer.
+    """Show one customer, as it is or as it was at an instant.
 
     Example: customary customers show 3kTp9j2mN5xR
     Example: customary customers show 765342523452345 --face trustist --json
+    Example: customary customers show 3kTp9j2mN5xR --at 2026-03-01T12:00:00Z
     """
     with open_house(data) as house:
         deed = seeing(house, reason, unmasked=unmasked)
-        found = [
-            (chosen, customer)
-            for chosen in choose_each(house, tenant_id)
-            if (customer := _find(house, chosen, spelling, deed)) is not None
-        ]
-        if not found:
-            raise NotFound("There is no such customer")
-        if len(found) > 1:  # a number is drawn for its tenant alone
-            raise WrongUsage("Several tenants have a customer of that number; name one with --tenant")
-    chosen, customer = found[0]
+        if at is None:
+            chosen, customer = find_one(house, tenant_id, spelling, deed)
+        else:
+            chosen, customer = shown_at(house, tenant_id, spelling, at, deed)
     merchant_id = chosen.merchant_id(customer.merchant_no)
     shown = view(customer, merchant_id, face or "own", deed.audited)
     if as_json or face is not None:
@@ -127,32 +115,6 @@ def show_customer(
 
 
 _LIMIT_MAX = 100_000
-
-
-def _find(house: "House", chosen: Chosen, spelling: str, deed: Deed) -> Customer | None:
-    """Return the customer of that number or id, or None: twelve digits may be either."""
-    principal = chosen.operator(Permission.READ_CUSTOMERS)
-    disclosure = disclosure_for(unmasked=bool(deed.audited))
-    asked: list[Callable[[], UseCase[Customer]]] = []
-    if is_customer_number(spelling):
-        asked.append(partial(use_cases.fetch_numbered, principal, spelling, disclosure))
-    customer_id: CustomerID | None = customer_id_of(spelling)
-    if customer_id is not None:
-        asked.append(partial(use_cases.fetch, principal, customer_id, disclosure))
-    for use_case in asked:
-        try:
-            return _performed(house, principal, use_case, deed)
-        except NotFound:
-            continue
-    return None
-
-
-def _performed(
-    house: "House", principal: Principal, use_case: Callable[[], UseCase[Customer]], deed: Deed
-) -> Customer:
-    if deed.audited:
-        return house.performer.perform_now(principal, [use_case], deed)[0]
-    return house.performer.read_now(principal, use_case)
 
 
 def _row(customer: Customer) -> tuple[str, ...]:

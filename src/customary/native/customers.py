@@ -17,6 +17,7 @@ from customary.native import wire
 from customary.native.instants import past_instant_of
 from customary.native.paging import cursor, limit_of, position_of, unknown_cursor
 from customary.native.subject import (
+    NOTHING,
     PREFIX,
     Subject,
     check_patch_type,
@@ -45,7 +46,6 @@ OPERATIONS = (
 )
 
 _LIST = "customers"
-_NOTHING = customers.Disclosure()
 _FILTERS_MAX = {"email": EMAIL_MAX, "externalId": EXTERNAL_ID_MAX, "orgId": ORG_ID_MAX, "customerNumber": 15}
 
 
@@ -64,10 +64,10 @@ class Customers(Subject):
         principal = exchange.caller
         at = exchange.query("at").get("at")
         if at is None:
-            use_case = partial(customers.fetch, principal, customer_id(exchange), _NOTHING)
+            use_case = partial(customers.fetch, principal, customer_id(exchange), NOTHING)
         else:
             instant = past_instant_of("at", at, self._means.dice.now())
-            use_case = partial(history.fetch_at, principal, customer_id(exchange), instant)
+            use_case = partial(history.fetch_at, principal, customer_id(exchange), instant, NOTHING)
         customer = await self._means.performer.read(principal, use_case)
         if is_known(exchange, customer):
             return Reply(304, b"", (etag(customer),))
@@ -94,7 +94,7 @@ class Customers(Subject):
             after=None if after is None else CustomerID(after),
             of_any_merchant=True,
         )
-        use_case = partial(customers.list_page, principal, page, _NOTHING)
+        use_case = partial(customers.list_page, principal, page, NOTHING)
         found = (await self._means.performer.scan(principal, use_case)).customers
         views = [await self._view(principal, customer) for customer in found[:limit]]
         going_on = cursor(_LIST, found[limit - 1].customer_id) if len(found) > limit else None
@@ -120,7 +120,7 @@ class Customers(Subject):
             principal,
             customer_id(exchange),
             revision,
-            _NOTHING,
+            NOTHING,
             expected=expected_versions(exchange),
         )
         customer = await self._means.performer.perform(principal, use_case, deed_of(exchange))

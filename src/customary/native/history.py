@@ -20,7 +20,7 @@ from customary.http.fields import Fields
 from customary.http.shell import Operation, as_body, body_of, check_json_type, deed_of
 from customary.native import wire
 from customary.native.paging import cursor, limit_of, position_of, unknown_cursor
-from customary.native.subject import Subject, customer_id, etag, expected_versions, is_known
+from customary.native.subject import NOTHING, Subject, customer_id, etag, expected_versions, is_known
 
 _READ = frozenset({Permission.READ_CUSTOMERS})
 
@@ -105,7 +105,7 @@ class PastVersions(Subject):
             raise unknown_cursor()
         use_case = partial(history.list_versions, principal, customer_id(exchange), below=below, limit=limit)
         found = await self._means.performer.scan(principal, use_case)
-        views = [_entry_view(entry) for entry in found.entries]
+        views = [entry_view(entry) for entry in found.entries]
         going_on = cursor(_LIST, str(views[-1].version)) if found.goes_on else None
         return Reply(200, as_body(VersionsPage(views, going_on)))
 
@@ -115,7 +115,7 @@ class PastVersions(Subject):
         version = version_of(exchange.places[1])
         if version is None:
             raise NotFound
-        use_case = partial(history.fetch_version, principal, customer_id(exchange), version)
+        use_case = partial(history.fetch_version, principal, customer_id(exchange), version, NOTHING)
         customer = await self._means.performer.read(principal, use_case)
         if is_known(exchange, customer):
             return Reply(304, b"", (etag(customer),))
@@ -185,7 +185,8 @@ def _restored(body: dict[str, object]) -> int:
     return version
 
 
-def _entry_view(entry: Entry) -> VersionView:
+def entry_view(entry: Entry) -> VersionView:
+    """Return one version of a history as it is shown."""
     names = UNSET if entry.fields is None else [wire.camel(name) for name in entry.fields]
     return VersionView(entry.customer.version, instant_text(entry.customer.updated_at), names)
 

@@ -8,6 +8,7 @@ import re
 import msgspec
 
 from customary.app.credentials import Registry
+from customary.app.customers import Disclosure
 from customary.app.performer import Performer
 from customary.app.ports import Dice
 from customary.domain.access import Principal
@@ -19,6 +20,9 @@ from customary.http.shell import as_body, check_json_type
 from customary.native import wire
 
 PREFIX = "/native/v1"
+
+NOTHING = Disclosure()
+"""Every guarded field is shown as its mask."""
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
