@@ -76,6 +76,10 @@ CLEAR_HTTP = "Start although Basic credentials would travel unencrypted to an ad
 NOT_FOUND = "HTTP status with which the Trustly API answers for a customer that it does not have."
 REASON = """Refuse to show guarded fields in clear without a reason: `X-Reason` in all APIs, `--reason` on the
 command line."""
+CHECKPOINT_DIR = """Folder to which signed checkpoints of the audit trail are appended: outside the data
+folder, best on another machine. It must be there."""
+AUDIT_GRACE = """Seconds for which the audit trail, its checkpoints included, may fail to be kept before
+changes and clear readings are refused."""
 PROXIES = "Networks of the proxies whose `Forwarded` and `X-Forwarded-*` headers are believed."
 
 
@@ -124,6 +128,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "json"
     request_log: Annotated[bool, Setting(SWITCH, "Log one line for each request.")] = True
     metrics: Annotated[bool, Setting(SWITCH, "Serve `/metrics`.")] = True
+    checkpoint_dir: Annotated[Path | None, Setting(PATH, CHECKPOINT_DIR)] = None
+    checkpoints_to_stdout: Annotated[
+        bool, Setting(SWITCH, "Write checkpoints of the audit trail to standard output, too.")
+    ] = False
+    audit_grace_seconds: Annotated[int, Setting(_whole(0, 3_600), AUDIT_GRACE)] = 5
     shutdown_seconds: Annotated[
         int, Setting(whole(0, 3_600), "Seconds for which a stop waits for requests in flight.")
     ] = 30

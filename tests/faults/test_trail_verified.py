@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from faults.trail_store import Store, Ticking, made, packed
+from faults.trail_store import Store, Ticking, lines_of, made, packed
 
 SEED = random.SystemRandom().randrange(2**32)
 
@@ -149,6 +149,17 @@ def test_what_is_no_checkpoint_is_told_by_its_line(store: Store, tmp_path: Path)
     assert {flaw.what for flaw in store.verified(*other.lines).flaws} == {
         "the checkpoint is of another store"
     }
+
+
+def test_a_second_without_deeds_leaves_no_checkpoint(store: Store, tmp_path: Path) -> None:
+    """Nothing was sealed, so there is nothing to be signed."""
+    copy = store.copied(tmp_path / "copy")
+    with copy.open() as house:
+        assert copy.sealed(house, Ticking()) == 5
+        lines = lines_of(house)
+        assert copy.sealed(house, Ticking()) == 0
+        assert lines_of(house) == lines
+    assert len(lines) == len(store.lines) + 1
 
 
 def test_two_copies_of_a_store_that_both_went_on_are_a_fork(store: Store, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from customary.domain.errors import Unavailable
 T = TypeVar("T")
 
 SCANS_WAITING_MAX = 256
+HALTED_SECONDS = 5
+"""When whoever is refused for want of an audit trail may ask again."""
 
 _ANSWERS = {**performing.ANSWERS, **listing.ANSWERS, **recalling.ANSWERS, **entries.ANSWERS}
 
@@ -47,11 +49,22 @@ class Performer:
         self._clock = Clock(dice)
         self._tenants: tuple[int, dict[str, TenantVault]] = -1, {}
         self._scans: dict[str, int] = {}
+        self.halted = False
+        """Whether deeds are refused, because their entries in the trail could not be kept."""
+
+    def halt(self, halted: bool) -> None:
+        """Refuse deeds from now on, or no longer."""
+        self.halted = halted
 
     async def perform(
         self, principal: Principal, use_case: Callable[[], UseCase[T]], deed: Deed | None = None
     ) -> T:
-        """Perform a use case that may write; return its result once what it wrote is committed."""
+        """Perform a use case that may write; return its result once what it wrote is committed.
+
+        Raises Unavailable while the audit trail cannot be kept.
+        """
+        if self.halted:
+            raise Unavailable(detail="the audit trail cannot be kept", retry_after_seconds=HALTED_SECONDS)
         return await self._engine.perform(self._job(principal, use_case, deed))
 
     async def read(self, principal: Principal, use_case: Callable[[], UseCase[T]]) -> T:

@@ -46,6 +46,9 @@ from customary.domain.errors import Conflict, Unavailable
 LEAVES_A_BLOCK_MAX = 500
 """How many leaves are sealed at a time: few enough that no request notices."""
 
+LEAVES_A_TURN_MAX = 20 * LEAVES_A_BLOCK_MAX
+"""How many leaves are sealed before their checkpoints are brought away, however many are left."""
+
 HEADS_ALWAYS_COMPLETE = 16
 """Up to this many tenants every checkpoint has all heads; a line of them is some three kilobytes."""
 
@@ -97,7 +100,7 @@ class Sealer:
         self._standing: Standing | None = None
 
     async def seal(self) -> int:
-        """Seal everything that is unsealed; return how many leaves that were.
+        """Seal what is unsealed, up to ``LEAVES_A_TURN_MAX`` leaves; return how many that were.
 
         Raises Unavailable while the chains do not stand where the last checkpoint says, and what the engine
         raises; what was sealed before stays sealed.
@@ -108,7 +111,7 @@ class Sealer:
             standing = await self._engine.scan(standing_of)
             if not standing.number:
                 await self._find_again(standing)
-        while True:
+        while sealed_count < LEAVES_A_TURN_MAX:
             sealing = partial(sealed, self._signing, self._store_id, self._dice.now(), standing)
             try:
                 done: Sealed | None = await self._engine.perform(sealing)

@@ -73,7 +73,7 @@ class CheckpointFile:
                 self._complete(file, end, due)
                 due = due[1:]
             elif due and end.line and checkpoint_of(due[0].line).before != line_digest(end.line):
-                raise self._stranger()
+                raise self.stranger()
             turned = next(
                 (place for place, row in enumerate(due) if self._is_full(file) and row.complete), None
             )
@@ -114,7 +114,7 @@ class CheckpointFile:
         """Write the rest of a line that a crash has cut short."""
         whole = due[0].line + b"\n" if due else b""
         if not whole.startswith(end.torn):
-            raise self._stranger()
+            raise self.stranger()
         _write(file.fileno(), whole[len(end.torn) :])
 
     def _is_full(self, file: BinaryIO) -> bool:
@@ -144,9 +144,10 @@ class CheckpointFile:
         try:
             return End(checkpoint_of(line).number, line, torn)
         except Damaged:
-            raise self._stranger() from None
+            raise self.stranger() from None
 
-    def _stranger(self) -> Conflict:
+    def stranger(self) -> Conflict:
+        """Return the refusal of a file that does not end as this store's does."""
         return Conflict(
             f"The end of {self.path} is not a checkpoint of this store as the store has it",
             detail="verify with it, then move it away and keep it: a new file begins with the next start",

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from customary.app.ports import ReadTenantKeys, ReadTenants, SealedCustomer, TenantKeyRow
+from customary.bootstrap.auditing import accept_older, checkpoint_file
 from customary.bootstrap.house import House, SystemDice
 from customary.config import Settings
 from customary.domain.access import Tenant
@@ -149,7 +150,16 @@ def restore(settings: Settings, pair: Pair, told: Told, *, force: bool) -> Resto
             copies.move_into(folder, staging)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+        _tell_witnesses(settings)
     return Restored(account, aside if was_there else None)
+
+
+def _tell_witnesses(settings: Settings) -> None:
+    """Have the file of checkpoints say that the store was put back, where there is such a file."""
+    with House(settings, may_make=False) as house:
+        file = checkpoint_file(settings, house.store_id)
+        if file is not None:
+            accept_older(house, file, "customary restore")
 
 
 def _made_ready(settings: Settings, staging: Path, told: Told) -> Account:

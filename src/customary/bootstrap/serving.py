@@ -20,7 +20,9 @@ from starlette.routing import BaseRoute, Route, Router
 
 from customary import __version__, log
 from customary.app.ports import Sweep
-from customary.bootstrap import documents, status
+from customary.bootstrap import auditing, documents, status
+from customary.bootstrap.auditing import Auditing
+from customary.bootstrap.checkpoint_file import CheckpointOutput
 from customary.bootstrap.house import House
 from customary.bootstrap.memory import forbid_core
 from customary.bootstrap.rooms import rooms
@@ -32,11 +34,12 @@ from customary.http.shell import Room
 from customary.shapes import ConfigurationError
 from customary.storage.sqlite import NonceStore
 
+STDOUT = 1
 POLL_SECONDS = 0.2
 """How often another process's changes of credentials are noticed; a revocation must hold within a second."""
-SEAL_SECONDS = 1.0
 TURN_SECONDS = 1.0
 """How often it is looked whether root keys turn; whoever turns them waits for it."""
+SYNC_SECONDS = 1.0
 USES_SECONDS = 5.0
 SWEEP_SECONDS = 60.0
 SWEPT_AT_ONCE = 1000
@@ -79,14 +82,17 @@ class Application:
 class Housekeeping:
     """What goes on beside the requests: noticing, sealing, storing, sweeping; and the end of a stop."""
 
-    def __init__(self, house: House, nonces: NonceStore) -> None:
+    def __init__(self, house: House, nonces: NonceStore, auditing: Auditing | None) -> None:
         self._house = house
         self._nonces = nonces
+        self._auditing = auditing
 
     async def lifespan(self, receive: Receive, send: Send) -> None:
         """Run from the start of the server to its stop (the ASGI lifespan protocol)."""
         await receive()
         tasks = [asyncio.create_task(self._notice()), asyncio.create_task(self._keep())]
+        if self._auditing is not None:
+            tasks.append(asyncio.create_task(self._auditing.keep()))
         for task in tasks:
             task.add_done_callback(_stop_if_failed)
         await send({"type": "lifespan.startup.complete"})
@@ -102,13 +108,15 @@ class Housekeeping:
         while True:
             await asyncio.sleep(POLL_SECONDS)
             await self._house.engine.poll()
+            if self._auditing is not None:
+                self._auditing.judge()
             log.flush()
 
     async def _keep(self) -> None:
-        due = {self._turn: 0.0, self._seal: 0.0, self._store_uses: 0.0, self._sweep: 0.0}
+        due = {self._turn: 0.0, self._sync_nonces: 0.0, self._store_uses: 0.0, self._sweep: 0.0}
         every = {
             self._turn: TURN_SECONDS,
-            self._seal: SEAL_SECONDS,
+            self._sync_nonces: SYNC_SECONDS,
             self._store_uses: USES_SECONDS,
             self._sweep: SWEEP_SECONDS,
         }
@@ -124,23 +132,27 @@ class Housekeeping:
                         _log.warning("housekeeping put off", error=type(error).__name__, detail=error.detail)
 
     async def _finish(self) -> None:
-        for deed in (self._house.engine.drained, self._store_uses, self._seal):
+        for deed in (self._house.engine.drained, self._store_uses, self._sync_nonces, self._seal):
             try:
                 await deed()
             except CustomaryError as error:
                 _log.warning("left undone at stop", error=type(error).__name__, detail=error.detail)
+            except OSError as error:
+                _log.warning("left undone at stop", error=type(error).__name__, detail=error.strerror)
 
     async def _turn(self) -> None:
         await self._house.notice()
 
     async def _seal(self) -> None:
+        while self._auditing is not None and await self._auditing.take_turn():
+            pass
+
+    async def _sync_nonces(self) -> None:
         self._nonces.forget_expired()
         try:
             await asyncio.to_thread(self._nonces.sync)
         except OSError:
             _stop_at_once("the journal of nonces cannot be flushed to disk")
-        if self._house.vault is not None:
-            await self._house.sealer.seal()
 
     async def _store_uses(self) -> None:
         if self._house.vault is not None:
@@ -165,34 +177,40 @@ def _swept(before: datetime) -> Generator[Any, Any, int]:
     return swept
 
 
-def application(house: House, nonces: NonceStore) -> Application:
-    """Return the whole ASGI application over an open house."""
+def application(house: House, nonces: NonceStore, auditing: Auditing | None) -> Application:
+    """Return the whole ASGI application over an open house; ``auditing`` is None while it is sealed."""
     watch = status.Watch(request_log=house.settings.request_log)
-    readiness = status.Readiness(sealed=house.vault is None)
+    readiness = status.Readiness(auditing)
+    if auditing is not None:
+        status.watch_audit(watch, auditing)
     routes: list[BaseRoute] = [
         Route("/", _index),
         *status.routes(watch, readiness, metrics=house.settings.metrics),
         *documents.routes(),
     ]
     rest = Router(routes, default=_nothing_there, redirect_slashes=False)
-    return Application(rooms(house, nonces, watch), rest, Housekeeping(house, nonces))
+    return Application(rooms(house, nonces, watch), rest, Housekeeping(house, nonces, auditing))
 
 
-def serve(settings: Settings, announce: Callable[[House, str], None]) -> None:
+def serve(
+    settings: Settings, announce: Callable[[House, str], None], *, accept_rollback: bool = False
+) -> None:
     """Serve until SIGTERM or SIGINT; ``announce`` is told once, with the address, when requests are taken.
 
-    Raises ConfigurationError if Basic credentials would go in clear over a network, Unavailable if the
-    address cannot be had, and what opening the house raises.
+    Raises ConfigurationError if Basic credentials would go in clear over a network or there is no place for
+    checkpoints, Unavailable if the address cannot be had, OlderStore if the store is older than its last
+    checkpoint (with ``accept_rollback`` it goes on from there), and what opening the house raises.
     """
     _refuse_clear_http(settings)
     forbid_core()
     listener = _listener(settings)
     with listener, House(settings, serving=True, fatal=_stop_at_once) as house:
+        auditing = _auditing(house, accept_rollback=accept_rollback)
         nonces = NonceStore(settings.data)
         try:
             host, port = listener.getsockname()[:2]
             config = uvicorn.Config(
-                application(house, nonces),
+                application(house, nonces, auditing),
                 http=BoundedHttpProtocol,
                 loop="uvloop",
                 ws="none",
@@ -213,6 +231,24 @@ def serve(settings: Settings, announce: Callable[[House, str], None]) -> None:
         finally:
             nonces.close()
             log.flush()
+
+
+def _auditing(house: House, *, accept_rollback: bool) -> Auditing | None:
+    """Return what keeps the trail, after a look whether the store is where its checkpoints say."""
+    file = auditing.checkpoint_file(house.settings, house.store_id)
+    if house.vault is None:
+        return None
+    if file is not None and accept_rollback:
+        number = auditing.accept_older(house, file, "serve --accept-rollback")
+        if number is not None:
+            _log.warning("an older state of the store is accepted", checkpoint=number)
+    elif file is not None:
+        auditing.require_up_to_date(house, file)
+    places: list[auditing.Place] = [] if file is None else [auditing.FilePlace(file)]
+    if house.settings.checkpoints_to_stdout:
+        output = CheckpointOutput(STDOUT, auditing.last_number(house))
+        places.append(auditing.OutputPlace(output))
+    return Auditing(house, places, house.performer.halt, house.settings.audit_grace_seconds)
 
 
 class _Server(uvicorn.Server):

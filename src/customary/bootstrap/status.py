@@ -7,9 +7,10 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import accumulate
+from typing import Protocol
 
 import prometheus_client
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.requests import Request
@@ -124,16 +125,40 @@ class Watch:
         )
 
 
-class Readiness:
-    """Whether the server can do its work, and why not."""
+class Audit(Protocol):
+    """Whoever keeps the audit trail."""
 
-    def __init__(self, *, sealed: bool) -> None:
-        self.state = "sealed" if sealed else "ready"
+    is_failing: bool
+    failure_count: int
+
+
+class Readiness:
+    """Whether the server can do all of its work, and why not."""
+
+    def __init__(self, audit: Audit | None) -> None:
+        self._audit = audit
+
+    @property
+    def state(self) -> str:
+        """Return ``ready``, ``sealed`` without a root key, or ``audit_failing`` while changes are refused."""
+        if self._audit is None:
+            return "sealed"
+        return "audit_failing" if self._audit.is_failing else "ready"
 
     @property
     def is_ready(self) -> bool:
-        """Return whether requests are answered."""
+        """Return whether all requests are answered."""
         return self.state == "ready"
+
+
+def watch_audit(watch: Watch, audit: Audit) -> None:
+    """Show in the metrics whether the audit trail is kept, and how often that has failed."""
+    up = Gauge("customary_audit_up", "Whether the audit trail is kept: 1, or 0.", registry=watch.metrics)
+    up.set_function(lambda: float(not audit.is_failing))
+    failures = Gauge(
+        "customary_audit_failures", "Turns that failed to keep the audit trail.", registry=watch.metrics
+    )
+    failures.set_function(lambda: float(audit.failure_count))
 
 
 def routes(watch: Watch, readiness: Readiness, *, metrics: bool) -> list[BaseRoute]:

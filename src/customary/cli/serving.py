@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from customary.cli.frame import Data, settings_for
 from customary.cli.refusals import Advised
+from customary.cli.started import data_option, program
 from customary.cli.welcome import welcome
 from customary.config import FILE_NAME, FILE_VARIABLE, LogFormat, Settings, variable
 from customary.domain.errors import Unavailable
@@ -35,6 +36,22 @@ def serve(
             help="Make a demo tenant with keys and 200 customers, and print requests to paste.",
         ),
     ] = False,
+    checkpoint_dir: Annotated[
+        Path | None,
+        Parameter(
+            show_default=False, help="Folder outside the data to which checkpoints of the trail are appended."
+        ),
+    ] = None,
+    checkpoints_to_stdout: Annotated[
+        bool, Parameter(show_default=False, help="Write checkpoints to standard output, too.")
+    ] = False,
+    accept_rollback: Annotated[
+        bool,
+        Parameter(
+            show_default=False,
+            help="Go on although the data are older than their last checkpoint; what was lost stays lost.",
+        ),
+    ] = False,
 ) -> None:
     """Serve both APIs until Ctrl-C or SIGTERM.
 
@@ -43,7 +60,13 @@ def serve(
     Example: customary serve --demo
     Example: customary serve --data /var/lib/customary --port 9000
     """
-    settings = settings_for(data, host=host, port=port)
+    settings = settings_for(
+        data,
+        host=host,
+        port=port,
+        checkpoint_dir=checkpoint_dir,
+        checkpoints_to_stdout=checkpoints_to_stdout or None,
+    )
     from customary import log
     from customary.bootstrap.serving import serve as serve_until_stopped
     from customary.cli.advice import advised
@@ -63,8 +86,8 @@ def serve(
         except BrokenPipeError:  # nobody reads; that is no reason not to serve
             sys.stdout = None  # nothing is left to flush into the pipe at exit
 
-    with advised(settings), _another_port(settings):
-        serve_until_stopped(settings, announce)
+    with advised(settings), _another_port(settings), _advising_rollback(settings):
+        serve_until_stopped(settings, announce, accept_rollback=accept_rollback)
 
 
 def _log_format(settings: Settings) -> LogFormat:
@@ -95,6 +118,23 @@ def _another_port(settings: Settings) -> Iterator[None]:
         if not unavailable.public.startswith(f"Port {settings.port} "):
             raise
         raise Advised(unavailable, "choose another port with --port.") from None
+
+
+@contextmanager
+def _advising_rollback(settings: Settings) -> Iterator[None]:
+    """Say what to do where the data are older than their last checkpoint."""
+    from customary.bootstrap.auditing import OlderStore
+
+    try:
+        yield
+    except OlderStore as older:
+        option = data_option(settings)
+        step = (
+            "if nobody was to put it back, keep the folder as it is and look with"
+            f" `{program()} audit verify --checkpoint {settings.checkpoint_dir}{option}`. If it was you,"
+            " start once with --accept-rollback."
+        )
+        raise Advised(older, step) from None
 
 
 def _prepared(settings: Settings) -> "tuple[Demo, bool]":
