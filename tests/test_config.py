@@ -101,6 +101,9 @@ def test_every_setting_is_read_from_every_source(cwd: Path) -> None:
         "log_format": ("text", "text"),
         "request_log": ("off", False),
         "metrics": ("false", False),
+        "checkpoint_dir": ("witness", cwd / "witness"),
+        "checkpoints_to_stdout": ("on", True),
+        "audit_grace_seconds": ("0", 0),
         "shutdown_seconds": ("5", 5),
     }
     assert set(samples) == set(TABLE)
@@ -205,6 +208,9 @@ BAD: Mapping[str, Sequence[object]] = {
     "log_format": ["yaml", CANARY],
     "request_log": [CANARY, 2],
     "metrics": [CANARY, 2],
+    "checkpoint_dir": ["~/witness", 7],
+    "checkpoints_to_stdout": [CANARY, "2"],
+    "audit_grace_seconds": ["-1", "3601", CANARY],
     "shutdown_seconds": ["3601", CANARY],
 }
 

@@ -132,7 +132,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     checkpoints_to_stdout: Annotated[
         bool, Setting(SWITCH, "Write checkpoints of the audit trail to standard output, too.")
     ] = False
-    audit_grace_seconds: Annotated[int, Setting(_whole(0, 3_600), AUDIT_GRACE)] = 5
+    audit_grace_seconds: Annotated[int, Setting(whole(0, 3_600), AUDIT_GRACE)] = 5
     shutdown_seconds: Annotated[
         int, Setting(whole(0, 3_600), "Seconds for which a stop waits for requests in flight.")
     ] = 30

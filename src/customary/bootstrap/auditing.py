@@ -17,8 +17,9 @@ from customary.app.ports import BlockRow, CheckpointRow, ReadBlocks, ReadCheckpo
 from customary.app.trail import LEAVES_A_TURN_MAX, LINES_AT_ONCE, gone_back
 from customary.bootstrap.checkpoint_file import CheckpointFile, CheckpointOutput, End
 from customary.bootstrap.house import House
-from customary.config import ConfigurationError, Settings
+from customary.config import Settings
 from customary.domain.errors import Conflict, CustomaryError
+from customary.shapes import ConfigurationError
 
 SEAL_SECONDS = 1.0
 

@@ -68,7 +68,8 @@ class CheckpointFile:
         with self._locked() as file:
             descriptor = file.fileno()
             end = self._end_of(file)
-            due = [row for row in rows if row.checkpoint_no > end.number]
+            there = end.number or self._turned_at()
+            due = [row for row in rows if row.checkpoint_no > there]
             if end.torn:
                 self._complete(file, end, due)
                 due = due[1:]
@@ -119,6 +120,11 @@ class CheckpointFile:
 
     def _is_full(self, file: BinaryIO) -> bool:
         return os.fstat(file.fileno()).st_size >= self._bytes_max
+
+    def _turned_at(self) -> int:
+        """Return the last number in the files that were full, or 0."""
+        full = self.path.parent.glob(f"{self.path.stem}-*.ndjson")
+        return max((number for _, number, _ in map(_age, full)), default=0)
 
     def _turn(self) -> None:
         """Give the full file the name of its last number, so that the next line begins a new one."""

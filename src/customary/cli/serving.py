@@ -22,6 +22,31 @@ if TYPE_CHECKING:
     from customary.bootstrap.house import House
 
 
+Demonstrating = Annotated[
+    bool,
+    Parameter(
+        show_default=False,
+        help="Make a demo tenant with keys and 200 customers, and print requests to paste.",
+    ),
+]
+CheckpointDir = Annotated[
+    Path | None,
+    Parameter(
+        show_default=False, help="Folder outside the data to which checkpoints of the trail are appended."
+    ),
+]
+ToStdout = Annotated[
+    bool, Parameter(show_default=False, help="Write checkpoints of the trail to standard output, too.")
+]
+AcceptRollback = Annotated[
+    bool,
+    Parameter(
+        show_default=False,
+        help="Go on although the data are older than their last checkpoint; what was lost stays lost.",
+    ),
+]
+
+
 def serve(
     *,
     data: Data = None,
@@ -29,36 +54,17 @@ def serve(
     port: Annotated[
         int | None, Parameter(help="Port to listen on; 8080 unless set, 0 takes a free one.")
     ] = None,
-    demo: Annotated[
-        bool,
-        Parameter(
-            show_default=False,
-            help="Make a demo tenant with keys and 200 customers, and print requests to paste.",
-        ),
-    ] = False,
-    checkpoint_dir: Annotated[
-        Path | None,
-        Parameter(
-            show_default=False, help="Folder outside the data to which checkpoints of the trail are appended."
-        ),
-    ] = None,
-    checkpoints_to_stdout: Annotated[
-        bool, Parameter(show_default=False, help="Write checkpoints to standard output, too.")
-    ] = False,
-    accept_rollback: Annotated[
-        bool,
-        Parameter(
-            show_default=False,
-            help="Go on although the data are older than their last checkpoint; what was lost stays lost.",
-        ),
-    ] = False,
+    demo: Demonstrating = False,
+    checkpoint_dir: CheckpointDir = None,
+    checkpoints_to_stdout: ToStdout = False,
+    accept_rollback: AcceptRollback = False,
 ) -> None:
     """Serve both APIs until Ctrl-C or SIGTERM.
 
     The first start makes the data folder and its root key.
 
     Example: customary serve --demo
-    Example: customary serve --data /var/lib/customary --port 9000
+    Example: customary serve --data /var/lib/customary --checkpoint-dir /mnt/witness
     """
     settings = settings_for(
         data,
