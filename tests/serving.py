@@ -227,6 +227,7 @@ class Installation:
         *,
         scheme: str = "basic",
         permissions: Sequence[str] = (),
+        fields: str = "",
     ) -> Key:
         """Create a credential; without ``permissions`` it gets the server's usual ones."""
         arguments = ["key", "create", "--tenant", tenant_id, "--scheme", scheme]
@@ -234,6 +235,8 @@ class Installation:
             arguments += ["--merchant", merchant_id]
         for permission in permissions:
             arguments += ["--permission", permission]
+        if fields:
+            arguments += ["--fields", fields]
         made = self.printed(*arguments)
         return Key(
             made["keyId"],
@@ -357,11 +360,10 @@ class Tenancy:
         merchant_id: str = made["merchantId"]
         return merchant_id
 
-    def create_key(self, *permissions: str, merchant_id: str | None = None) -> Key:
+    def create_key(self, *permissions: str, merchant_id: str | None = None, fields: str = "") -> Key:
         """Create one more Basic credential, of this merchant or another."""
-        return self.server.create_key(
-            self.tenant_id, merchant_id or self.merchant_id, permissions=permissions
-        )
+        merchant = merchant_id or self.merchant_id
+        return self.server.create_key(self.tenant_id, merchant, permissions=permissions, fields=fields)
 
     def trail(self) -> list[dict[str, Any]]:
         """Return the audit leaves of this tenant, oldest first."""

@@ -42,7 +42,7 @@ FILE_VARIABLE = "CUSTOMARY_CONFIG"
 FILE_BYTES_MAX = 65_536
 
 Presentation = Literal["hawk", "hmac-sha256", "basic"]
-MaskedField = Literal["taxId", "nationalId", "personId", "driverLicense.number"]
+MaskedField = Literal["taxId", "nationalId", "personId", "driverLicense.number", "dateOfBirth"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["json", "text"]
 
@@ -55,7 +55,7 @@ class Setting(msgspec.Struct, frozen=True):
     secret: bool = False
 
 
-MASKED = some_of("taxId", "nationalId", "personId", "driverLicense.number", needs="taxId")
+MASKED = some_of("taxId", "nationalId", "personId", "driverLicense.number", "dateOfBirth", needs="taxId")
 PRESENTED = some_of("hawk", "hmac-sha256", "basic")
 
 ROOT_KEY = """Root key that seals all other keys; where it is given, no key file is read. Its `_FILE` variant,
@@ -74,8 +74,8 @@ PUBLIC_URL = """Scheme, host and port as clients see them when a proxy stands in
 e.g. `https://api.example.com`; signatures are verified against it."""
 CLEAR_HTTP = "Start although Basic credentials would travel unencrypted to an address that is not loopback."
 NOT_FOUND = "HTTP status with which the Trustly API answers for a customer that it does not have."
-REASON = """Refuse to show guarded fields in clear without a reason: `X-Reason` in all APIs, `--reason` on the
-command line."""
+BIRTH = "Guard the date of birth as tax ids are, in all APIs and commands."
+REASON = "Show guarded fields in clear only to those who give a reason (`X-Reason`, `--reason`)."
 CHECKPOINT_DIR = """Folder to which signed checkpoints of the audit trail are appended: outside the data
 folder, best on another machine. It must be there."""
 AUDIT_GRACE = """Seconds for which the audit trail, its checkpoints included, may fail to be kept before
@@ -109,6 +109,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trustly_masked_fields: Annotated[
         tuple[MaskedField, ...], Setting(MASKED, "Fields that the Trustly API shows masked.")
     ] = ("taxId",)
+    date_of_birth_guarded: Annotated[bool, Setting(SWITCH, BIRTH)] = False
     reason_required: Annotated[bool, Setting(SWITCH, REASON)] = False
     presentations: Annotated[
         tuple[Presentation, ...], Setting(PRESENTED, "Ways of presenting a credential that are accepted.")

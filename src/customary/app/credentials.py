@@ -4,7 +4,7 @@ The use cases here yield engine requests themselves, because nothing in them is 
 this module once, when they are made. It must never know how a secret is presented or compared on the wire.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -42,6 +42,7 @@ from customary.domain.audit import Action, Leaf
 from customary.domain.customer import TenantID
 from customary.domain.errors import Conflict, CustomaryError, Invalid, NotFound, Violation
 from customary.domain.ids import guid_from, is_digits, key_id_from, merchant_id_from, secret_from
+from customary.domain.reach import canonical, reach_of
 
 NAME_MAX = 100
 OPERATOR = "cli"
@@ -119,6 +120,7 @@ def create_key(
     scheme: Scheme,
     merchant_id: str | None = None,
     permissions: frozenset[Permission] = frozenset(),
+    fields: Sequence[str] = (),
     expires_at: datetime | None = None,
     key_id: str | None = None,
     secret: str | None = None,
@@ -126,7 +128,8 @@ def create_key(
     """Store a new credential and return it with its secret.
 
     A Basic credential is a merchant's: without ``merchant_id`` that of the only merchant of the tenant.
-    Without ``permissions`` it may read and write customers; a merchant's HMAC key, payments.
+    Without ``permissions`` it may read and write customers; a merchant's HMAC key, payments. With ``fields``
+    it is limited to these (``domain.reach``).
     """
     yield from _tenant(tenant_id)
     merchants: list[Merchant] = yield ReadMerchants(tenant_id)
@@ -145,6 +148,7 @@ def create_key(
         permissions=permissions,
         created_at=instant,
         expires_at=expires_at,
+        fields=canonical(fields),
     )
     secret = secret or secret_from(dice.random_bytes(32))
     kept = yield from _kept(vault, credential, secret)
@@ -217,7 +221,13 @@ def find_key(vault: Vault, key_id: str) -> Generator[Any, Any, KnownKey | None]:
         keys = yield ReadTenantKeys(credential.tenant_id)
         tenant = vault.tenant(credential.tenant_id, keys)
         live = [(tenant.opened_secret(credential.terms, kept), expires_at) for kept, expires_at in live]
-    principal = Principal(credential.tenant_id, key_id, credential.merchant_no, credential.permissions)
+    principal = Principal(
+        credential.tenant_id,
+        key_id,
+        credential.merchant_no,
+        credential.permissions,
+        reach_of(credential.fields),
+    )
     return KnownKey(credential, principal, tuple(live))
 
 

@@ -33,15 +33,20 @@ from customary.domain.customer import (
     patched,
 )
 from customary.domain.errors import Conflict, NotFound, Outdated
+from customary.domain.masking import shown_in_clear
 
 ALL = frozenset(GUARDED_FIELDS)
 """Opens a record whole: what is changed is compared, so all of it is needed."""
+
+_FILTERS = ("external_id", "email", "org_id")
+"""What a page can be asked for that is a field; a number is an id, and everybody's to ask for."""
 
 Revision = Callable[[Customer | None], CustomerPatch]
 """Makes the patch that a room reads out of a request, given the customer as it is (None: it is new).
 
 A room needs the customer to tell an echo from a change: what it showed and gets back unchanged, a mask or a
-derived name for instance, says nothing new. Raises Invalid with the room's own field names.
+derived name for instance, says nothing new. It is told no more of it than the
+principal sees. Raises Invalid with the room's own field names.
 """
 
 
@@ -52,19 +57,23 @@ class Disclosure(msgspec.Struct, frozen=True, gc=False):
     audited: frozenset[str] = frozenset()
 
 
-def create(principal: Principal, revision: Revision) -> UseCase[Customer]:
+_NOTHING_SHOWN = Disclosure()
+
+
+def create(
+    principal: Principal, revision: Revision, disclosure: Disclosure = _NOTHING_SHOWN
+) -> UseCase[Customer]:
     """Store a new customer and return it."""
     principal.require(Permission.CREATE_CUSTOMER)
     customer: Customer = yield Add(*patched(*EMPTY, revision(None)))
-    return customer
+    return (yield from disclosed(principal, customer, disclosure))
 
 
 def fetch(principal: Principal, customer_id: CustomerID, disclosure: Disclosure) -> UseCase[Customer]:
     """Return the customer of that id; NotFound if absent or foreign."""
     principal.require(Permission.READ_CUSTOMERS)
     customer: Customer = yield Fetch(customer_id, disclosure.clear)
-    yield from disclosed(customer, disclosure)
-    return customer
+    return (yield from disclosed(principal, customer, disclosure))
 
 
 def fetch_numbered(principal: Principal, number: str, disclosure: Disclosure) -> UseCase[Customer]:
@@ -73,8 +82,7 @@ def fetch_numbered(principal: Principal, number: str, disclosure: Disclosure) ->
     customer: Customer | None = yield FindByNumber(number, disclosure.clear)
     if customer is None:
         raise NotFound
-    yield from disclosed(customer, disclosure)
-    return customer
+    return (yield from disclosed(principal, customer, disclosure))
 
 
 def change(
@@ -93,7 +101,7 @@ def change(
     principal.require(Permission.UPDATE_CUSTOMER)
     current: Customer = yield Fetch(customer_id, ALL)
     require_version(current, expected)
-    return (yield from _changed(current, revision, disclosure))
+    return (yield from _changed(principal, current, revision, disclosure))
 
 
 def require_version(current: Customer, expected: frozenset[int] | None) -> None:
@@ -123,7 +131,7 @@ def change_numbered(
         other: Customer | None = yield FindByNumber(stated_number)
         if other is not None:
             raise Conflict("The request names two customers", field="customer_number")
-    return (yield from _changed(current, revision, disclosure))
+    return (yield from _changed(principal, current, revision, disclosure))
 
 
 def upsert(
@@ -143,6 +151,8 @@ def upsert(
     (Trustly contract T4 to T7).
     """
     principal.require(Permission.CREATE_CUSTOMER, Permission.UPDATE_CUSTOMER)
+    if principal.reach is not None and (sought_external_id or stated_external_id):
+        principal.reach.require(["external_id"])  # else the answer would tell whether there is one
     target: Customer | None = None
     for field, request in (
         ("external_id", sought_external_id and FindByExternalID(sought_external_id, ALL)),
@@ -157,23 +167,27 @@ def upsert(
         target = found
     if target is not None:
         principal.require(Permission.UPDATE_CUSTOMER)
-        return (yield from _changed(target, revision, disclosure))
+        return (yield from _changed(principal, target, revision, disclosure))
     principal.require(Permission.CREATE_CUSTOMER)
     patch = revision(None)
     if sought_external_id is not None:
         patch = msgspec.structs.replace(patch, external_id=sought_external_id)
     customer: Customer = yield Add(*patched(*EMPTY, patch))
-    yield from disclosed(customer, disclosure)
-    return customer
+    return (yield from disclosed(principal, customer, disclosure))
 
 
 def list_page(principal: Principal, page: ListPage, disclosure: Disclosure) -> UseCase[Page]:
     """Return a page of the customers that the principal sees."""
     principal.require(Permission.READ_CUSTOMERS)
+    if principal.reach is not None:
+        principal.reach.require(field for field in _FILTERS if getattr(page, field) is not None)
     found: Page = yield page
-    for customer in found.customers:
-        yield from disclosed(customer, disclosure)
-    return found
+    if disclosure.audited:
+        for customer in found.customers:
+            yield from disclosed(principal, customer, disclosure)
+    if principal.reach is None:
+        return found
+    return Page(tuple([principal.sight_of(customer) for customer in found.customers]), found.total)
 
 
 def disclose(principal: Principal, shown: Sequence[Customer], disclosure: Disclosure) -> UseCase[None]:
@@ -183,19 +197,23 @@ def disclose(principal: Principal, shown: Sequence[Customer], disclosure: Disclo
     """
     principal.require(Permission.READ_CUSTOMERS)
     for customer in shown:
-        yield from disclosed(customer, disclosure)
+        yield from disclosed(principal, customer, disclosure)
 
 
-def _changed(current: Customer, revision: Revision, disclosure: Disclosure) -> UseCase[Customer]:
+def _changed(
+    principal: Principal, current: Customer, revision: Revision, disclosure: Disclosure
+) -> UseCase[Customer]:
+    """Put what the revision makes of the customer, which is told it as the principal sees it."""
     before = (current.particulars, current.guarded or NOTHING_GUARDED)
-    after = patched(*before, revision(current))
+    after = patched(*before, revision(principal.sight_of(current)))
     customer: Customer = yield Put(current, *after) if changed_fields(before, after) else Keep(current)
-    yield from disclosed(customer, disclosure)
-    return customer
+    return (yield from disclosed(principal, customer, disclosure))
 
 
-def disclosed(customer: Customer, disclosure: Disclosure) -> UseCase[None]:
-    """Have the trail tell of the guarded fields that are shown in clear, if it must."""
-    shown = disclosure.audited and customer.masks.present & disclosure.audited
-    if shown:
-        yield Disclose(customer, tuple(sorted(shown)))
+def disclosed(principal: Principal, customer: Customer, disclosure: Disclosure) -> UseCase[Customer]:
+    """Return the customer as the principal sees it; the trail tells of what is shown in clear, if it must."""
+    if disclosure.audited:
+        shown = shown_in_clear(customer, principal.clear_to(disclosure.audited))
+        if shown:
+            yield Disclose(customer, shown)
+    return principal.sight_of(customer)

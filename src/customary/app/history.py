@@ -36,6 +36,14 @@ class History(msgspec.Struct, frozen=True):
     goes_on: bool
 
 
+class Comparison(msgspec.Struct, frozen=True):
+    """Two versions of a customer as the principal sees them, and the names of the fields that differ."""
+
+    before: Customer
+    after: Customer
+    fields: tuple[str, ...]
+
+
 def contents_of(customer: Customer) -> tuple[Particulars, Guarded]:
     """Return what is known of a customer who was opened whole, to be compared or stored again."""
     return customer.particulars, customer.guarded or NOTHING_GUARDED
@@ -47,8 +55,7 @@ def fetch_version(
     """Return one version of a customer; NotFound if there is none, or the customer is absent or foreign."""
     principal.require(Permission.READ_CUSTOMERS)
     customer: Customer = yield FetchVersion(customer_id, version, disclosure.clear)
-    yield from disclosed(customer, disclosure)
-    return customer
+    return (yield from disclosed(principal, customer, disclosure))
 
 
 def fetch_at(
@@ -57,8 +64,7 @@ def fetch_at(
     """Return a customer as it was at an instant; NotFound if it did not exist yet."""
     principal.require(Permission.READ_CUSTOMERS)
     customer: Customer = yield FetchAt(customer_id, at, disclosure.clear)
-    yield from disclosed(customer, disclosure)
-    return customer
+    return (yield from disclosed(principal, customer, disclosure))
 
 
 def list_versions(
@@ -73,22 +79,24 @@ def list_versions(
     for customer, before in zip(found[:limit], (*found[1:], None), strict=False):
         fields: tuple[str, ...] | None = None
         if before is not None:
-            fields = changed_fields(contents_of(before), contents_of(customer))
+            fields = _changed(principal, before, customer)
         elif customer.version == 1:
-            fields = known_fields(*contents_of(customer))
-        entries.append(Entry(customer, fields))
+            fields = _seen(principal, known_fields(*contents_of(customer)))
+        entries.append(Entry(principal.sight_of(customer), fields))
     return History(tuple(entries), len(found) > limit)
 
 
 def fetch_two(
     principal: Principal, customer_id: CustomerID, one: int, other: int | None
-) -> UseCase[tuple[Customer, Customer]]:
-    """Return two versions of a customer, opened whole; ``other`` None is the current one."""
+) -> UseCase[Comparison]:
+    """Return two versions of a customer and what differs; ``other`` None is the current one."""
     principal.require(Permission.READ_CUSTOMERS)
     first: Customer = yield FetchVersion(customer_id, one, ALL)
     asked = Fetch(customer_id, ALL) if other is None else FetchVersion(customer_id, other, ALL)
     second: Customer = yield asked
-    return first, second
+    return Comparison(
+        principal.sight_of(first), principal.sight_of(second), _changed(principal, first, second)
+    )
 
 
 def restore(
@@ -107,4 +115,14 @@ def restore(
         customer: Customer = yield Put(current, *contents_of(past), restores=version)
     else:
         customer = yield Keep(current)
-    return customer
+    return principal.sight_of(customer)
+
+
+def _changed(principal: Principal, before: Customer, after: Customer) -> tuple[str, ...]:
+    return _seen(principal, changed_fields(contents_of(before), contents_of(after)))
+
+
+def _seen(principal: Principal, fields: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of the fields that the principal reaches; also what it sees as a mask may be named."""
+    reach = principal.reach
+    return fields if reach is None else tuple([field for field in fields if field in reach.fields])

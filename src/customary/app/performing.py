@@ -53,7 +53,7 @@ from customary.domain.customer import (
 from customary.domain.errors import Conflict, IdempotencyMismatch, NotFound, Outdated, Unavailable
 from customary.domain.event import Event
 from customary.domain.ids import customer_id_of_number, customer_number_from
-from customary.domain.masking import masks_of
+from customary.domain.masking import masks_of, shown_in_clear
 
 T = TypeVar("T")
 
@@ -129,10 +129,10 @@ class Run:
             raise NotFound(detail="the customer of this Idempotency-Key is gone")
         customer = self.tenant.opened(record, None)
         self.wrapped_keys[record.customer_id] = record.wrapped_key
-        shown = self.deed.audited & customer.masks.present
+        shown = shown_in_clear(customer, self.principal.clear_to(self.deed.audited))
         if shown:
-            yield from self.disclose(Disclose(customer, tuple(sorted(shown))))
-        return customer
+            yield from self.disclose(Disclose(customer, shown))
+        return self.principal.sight_of(customer)
 
     def opened(self, record: SealedCustomer | None, clear: frozenset[str]) -> Customer | None:
         """Return the customer of a record, or None if there is none or the principal does not own it."""
@@ -193,6 +193,8 @@ class Run:
             record = self.tenant.sealed(customer, wrapped_key)
             yield PAUSE
             fields = known_fields(request.particulars, request.guarded)
+            if self.principal.reach is not None:
+                self.principal.reach.require(fields)
             try:
                 yield Write(
                     customer.tenant_id,
@@ -228,6 +230,8 @@ class Run:
         fields = changed_fields(
             (current.particulars, current.guarded or NOTHING_GUARDED), (request.particulars, request.guarded)
         )
+        if self.principal.reach is not None:
+            self.principal.reach.require(fields)
         try:
             yield Write(
                 customer.tenant_id,

@@ -3,7 +3,9 @@
 from collections.abc import Awaitable, Callable
 
 from customary.bootstrap.house import House
-from customary.domain.access import Principal
+from customary.config import Settings
+from customary.domain.access import Permission, Principal
+from customary.http.covering import CoveringBirth
 from customary.http.doors import BasicDoor, Nonces, Quota, SignedDoor
 from customary.http.exchange import Exchange, Front
 from customary.http.shell import Observer, Room, Sealed
@@ -11,6 +13,7 @@ from customary.native import routes as native
 from customary.native.errors import NativeErrors
 from customary.trustist import routes as trustist
 from customary.trustist.errors import TrustistErrors
+from customary.trustist.wire import Masking as TrustistMasking
 from customary.trustly import routes as trustly
 from customary.trustly.errors import TrustlyErrors
 from customary.trustly.wire import Masking
@@ -23,21 +26,15 @@ def rooms(house: House, nonces: Nonces, observer: Observer) -> tuple[Room, ...]:
     """Return the rooms of both dialects and our own; while the house is sealed, their doors are shut."""
     settings = house.settings
     presentations = frozenset[str](settings.presentations)
-    basic: _Door = Sealed()
-    signed: _Door = Sealed()
+    trustly_door, trustist_door, native_door = _doors(house, nonces)
     trustly_routes: object = _Nothing()
     trustist_routes: object = _Nothing()
     native_routes: object = _Nothing()
     if house.vault is not None:
-        quota = Quota(settings.requests_per_minute)
-        front = Front(settings.public_url, settings.trusted_proxies)
-        basic = BasicDoor(house.registry, house.vault, house.dice, quota, presentations=presentations)
-        signed = SignedDoor(
-            house.registry, nonces, house.dice, quota, front, presentations=presentations - {"basic"}
-        )
-        masking = Masking(frozenset(settings.trustly_masked_fields))
+        masking = Masking(frozenset(_trustly_masks(settings)))
         trustly_routes = trustly.Routes(house.performer, house.registry, masking)
-        trustist_routes = trustist.Routes(house.performer, house.registry, house.dice)
+        trustist_masking = TrustistMasking(birth=settings.date_of_birth_guarded)
+        trustist_routes = trustist.Routes(house.performer, house.registry, house.dice, trustist_masking)
         native_routes = native.Routes(native.Means(house.performer, house.registry, house.dice))
     challenges = tuple(text for name, text in _CHALLENGES.items() if name in presentations)
     return (
@@ -46,7 +43,7 @@ def rooms(house: House, nonces: Nonces, observer: Observer) -> tuple[Room, ...]:
             prefix=trustly.PREFIX,
             operations=trustly.OPERATIONS,
             routes=trustly_routes,
-            door=basic,
+            door=trustly_door,
             errors=TrustlyErrors(settings.trustly_not_found_status),
             observer=observer,
             random_bytes=house.dice.random_bytes,
@@ -58,7 +55,7 @@ def rooms(house: House, nonces: Nonces, observer: Observer) -> tuple[Room, ...]:
             prefix=trustist.PREFIX,
             operations=trustist.OPERATIONS,
             routes=trustist_routes,
-            door=signed,
+            door=trustist_door,
             errors=TrustistErrors(challenges),
             observer=observer,
             random_bytes=house.dice.random_bytes,
@@ -70,7 +67,7 @@ def rooms(house: House, nonces: Nonces, observer: Observer) -> tuple[Room, ...]:
             prefix=native.PREFIX,
             operations=native.OPERATIONS,
             routes=native_routes,
-            door=signed,
+            door=native_door,
             errors=NativeErrors(challenges),
             observer=observer,
             random_bytes=house.dice.random_bytes,
@@ -78,6 +75,32 @@ def rooms(house: House, nonces: Nonces, observer: Observer) -> tuple[Room, ...]:
             content_type=native.CONTENT_TYPE,
         ),
     )
+
+
+def _doors(house: House, nonces: Nonces) -> tuple[_Door, _Door, _Door]:
+    """Return the doors of the three rooms, each as far as its settings let those behind it see."""
+    if house.vault is None:
+        return Sealed(), Sealed(), Sealed()
+    settings = house.settings
+    presentations = frozenset[str](settings.presentations)
+    quota = Quota(settings.requests_per_minute)
+    front = Front(settings.public_url, settings.trusted_proxies)
+    basic: _Door = BasicDoor(house.registry, house.vault, house.dice, quota, presentations=presentations)
+    signed: _Door = SignedDoor(
+        house.registry, nonces, house.dice, quota, front, presentations=presentations - {"basic"}
+    )
+    clear = Permission.READ_CUSTOMERS_UNMASKED
+    if "dateOfBirth" in _trustly_masks(settings):
+        basic = CoveringBirth(basic, clear)
+    if not settings.date_of_birth_guarded:
+        return basic, signed, signed
+    # The native API shows masks to everybody; to see is a request of its own there.
+    return basic, CoveringBirth(signed, clear), CoveringBirth(signed, None)
+
+
+def _trustly_masks(settings: Settings) -> tuple[str, ...]:
+    guarded = ("dateOfBirth",) if settings.date_of_birth_guarded else ()
+    return (*settings.trustly_masked_fields, *guarded)
 
 
 class _Nothing:

@@ -21,6 +21,7 @@ from customary.cli.frame import (
     print_json,
     print_table,
 )
+from customary.cli.limits import FieldsOption, fields_of, limit_of
 from customary.cli.refusals import Advised, WrongUsage
 from customary.cli.registry import OnlyTenantOption
 from customary.cli.started import data_option, program
@@ -47,6 +48,18 @@ _PERMISSION_HELP = (
 )
 
 
+_PermissionsOption = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--permission",
+        choices=_PERMISSIONS,
+        show_choices=False,
+        consume_multiple=True,
+        help=_PERMISSION_HELP,
+    ),
+]
+
+
 @key.command(name="create")
 def create_key(
     *,
@@ -63,16 +76,8 @@ def create_key(
             " An hmac key is the tenant's, if not given.",
         ),
     ] = None,
-    permissions: Annotated[
-        list[str] | None,
-        Parameter(
-            name="--permission",
-            choices=_PERMISSIONS,
-            show_choices=False,
-            consume_multiple=True,
-            help=_PERMISSION_HELP,
-        ),
-    ] = None,
+    permissions: _PermissionsOption = None,
+    fields: FieldsOption = None,
     expires_on: Annotated[
         str | None, Parameter(help="Last day on which the key works, in UTC: YYYY-MM-DD.")
     ] = None,
@@ -84,6 +89,7 @@ def create_key(
     Example: customary key create --tenant TENANT-ID --scheme hmac
     Example: customary key create --tenant TENANT-ID --scheme basic
     Example: customary key create --tenant ID --scheme hmac --expires-on 2099-12-31
+    Example: customary key create --tenant ID --scheme hmac --fields name,email
     """
     from customary.app import credentials
 
@@ -96,6 +102,7 @@ def create_key(
             scheme=Scheme(scheme),
             merchant_id=merchant_id,
             permissions=frozenset(Permission(one) for one in permissions or ()),
+            fields=fields_of(fields),
             expires_at=_end_of(expires_on),
         )
         try:
@@ -126,7 +133,7 @@ def list_keys(*, tenant_id: OnlyTenantOption = None, data: Data = None, as_json:
         print_json([_view(one, _merchant_id(one, merchants)) for one in keys])
         return
     print_table(
-        ("key id", "scheme", "tenant id", "merchant id", "state", "last used", "permissions"),
+        ("key id", "scheme", "tenant id", "merchant id", "state", "last used", "permissions", "fields"),
         [
             (
                 one.key_id,
@@ -136,6 +143,7 @@ def list_keys(*, tenant_id: OnlyTenantOption = None, data: Data = None, as_json:
                 _state(one, now),
                 date_text(one.last_used_at) or "never",
                 " ".join(sorted(one.permissions)),
+                " ".join(limit_of(one)) or "all",
             )
             for one in keys
         ],
@@ -238,6 +246,8 @@ def _print_issued(issued: Issued, option: str, *, as_json: bool) -> None:
     if issued.merchant_id:
         facts["merchant id"] = issued.merchant_id
     facts["permissions"] = " ".join(sorted(credential.permissions))
+    if credential.fields:
+        facts["fields"] = " ".join(limit_of(credential))
     if credential.expires_at is not None:
         facts["expires"] = instant_text(credential.expires_at) or ""
     print_facts(facts)
@@ -254,6 +264,8 @@ def _view(credential: Credential, merchant_id: str | None) -> dict[str, Any]:
         "permissions": sorted(credential.permissions),
         "createdAt": instant_text(credential.created_at),
     }
+    if credential.fields:
+        view["fields"] = limit_of(credential)
     for name, instant in (
         ("expiresAt", credential.expires_at),
         ("revokedAt", credential.revoked_at),

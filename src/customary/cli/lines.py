@@ -135,6 +135,7 @@ class Sitting(msgspec.Struct):
 
     masking: trustly.Masking
     today: date
+    birth_guarded: bool = False
     spoken_for: dict[CustomerID, str] = {}
 
     def may_be(self, line: Stated, customer: Customer) -> bool:
@@ -274,7 +275,7 @@ def _named_or_made(
 def _trustist(
     principal: Principal, line: Stated, sitting: Sitting, known_number: str | None
 ) -> UseCase[Customer]:
-    revision = trustist.revision(line.body, sitting.today)
+    revision = trustist.revision(line.body, sitting.today, birth_guarded=sitting.birth_guarded)
     if known_number is not None and line.customer_id is not None:
         return (yield from customers.change(principal, line.customer_id, revision, Disclosure()))
     members: dict[str, Any] = {name.lower(): value for name, value in line.body.items()}

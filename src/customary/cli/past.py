@@ -12,7 +12,7 @@ from customary.app.requests import Deed
 from customary.cli.faces import view
 from customary.cli.frame import AsJson, Data, open_house, print_json, print_table
 from customary.cli.pages import disclosure_for
-from customary.cli.reasons import ReasonOption, changing
+from customary.cli.reasons import ReasonOption, changing, seer
 from customary.cli.refusals import WrongUsage
 from customary.cli.sought import AnyTenantOption, Spelling, find_one, seen
 from customary.domain.access import Permission
@@ -89,7 +89,7 @@ def restore_customer(
     deed = changing(reason)
     with open_house(data) as house:
         chosen, before = find_one(house, tenant_id, spelling)
-        principal = chosen.operator(Permission.UPDATE_CUSTOMER)
+        principal = seer(house, chosen, deed, Permission.UPDATE_CUSTOMER)
         restoring = partial(history.restore, principal, before.customer_id, version)
         customer = house.performer.perform_now(principal, [restoring], deed)[0]
     if as_json:
@@ -110,8 +110,8 @@ def shown_at(
         rule = "an instant that is past" if error.violations[0].rule == "future" else "an instant (RFC 3339)"
         raise WrongUsage(f"--at is {rule}, such as 2026-03-01T12:00:00Z") from None
     chosen, current = find_one(house, tenant_id, spelling)
-    principal = chosen.operator(Permission.READ_CUSTOMERS)
-    disclosure = disclosure_for(unmasked=bool(deed.audited))
+    principal = seer(house, chosen, deed)
+    disclosure = disclosure_for(deed)
     fetched = partial(history.fetch_at, principal, current.customer_id, instant, disclosure)
     try:
         return chosen, seen(house, principal, fetched, deed)

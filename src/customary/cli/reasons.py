@@ -6,12 +6,16 @@ tells of customers one by one; a reason that nothing would keep is refused.
 
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 from cyclopts import Parameter
 
 from customary.app.customers import ALL
 from customary.app.requests import Deed
+from customary.cli.chosen import Chosen
 from customary.cli.refusals import WrongUsage
+from customary.domain.access import Permission, Principal
 from customary.domain.audit import REASON_MAX, is_reason
+from customary.domain.reach import BIRTH_COVERED
 
 if TYPE_CHECKING:
     from customary.bootstrap.house import House
@@ -41,7 +45,18 @@ def seeing(house: "House", reason: str | None, *, unmasked: bool) -> Deed:
         return Deed()
     if house.settings.reason_required and not checked:
         raise WrongUsage("--unmasked needs a --reason here (setting reason_required)")
-    return Deed(audited=ALL, reason=checked)
+    guarded = ALL | BIRTH_COVERED.covered if house.settings.date_of_birth_guarded else ALL
+    return Deed(audited=guarded, reason=checked)
+
+
+def seer(
+    house: "House", chosen: Chosen, deed: Deed, permission: Permission = Permission.READ_CUSTOMERS
+) -> Principal:
+    """Return the operator who does that deed, as far as it lets them see."""
+    principal = chosen.operator(permission)
+    if house.settings.date_of_birth_guarded and not deed.audited:
+        return msgspec.structs.replace(principal, reach=BIRTH_COVERED)
+    return principal
 
 
 def _checked(reason: str | None) -> str:

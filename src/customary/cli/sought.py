@@ -10,8 +10,9 @@ from customary.app import customers as use_cases
 from customary.app.requests import Deed, UseCase
 from customary.cli.chosen import Chosen, choose_each
 from customary.cli.pages import disclosure_for
+from customary.cli.reasons import seer
 from customary.cli.refusals import WrongUsage
-from customary.domain.access import Permission, Principal
+from customary.domain.access import Principal
 from customary.domain.customer import Customer, CustomerID
 from customary.domain.errors import NotFound
 from customary.domain.ids import customer_id_of, is_customer_number
@@ -54,8 +55,8 @@ def seen(house: "House", principal: Principal, use_case: Callable[[], UseCase[T]
 
 def _find(house: "House", chosen: Chosen, spelling: str, deed: Deed) -> Customer | None:
     """Return the customer of that number or id, or None: twelve digits may be either."""
-    principal = chosen.operator(Permission.READ_CUSTOMERS)
-    disclosure = disclosure_for(unmasked=bool(deed.audited))
+    principal = seer(house, chosen, deed)
+    disclosure = disclosure_for(deed)
     asked: list[Callable[[], UseCase[Customer]]] = []
     if is_customer_number(spelling):
         asked.append(partial(use_cases.fetch_numbered, principal, spelling, disclosure))

@@ -8,8 +8,9 @@ from enum import StrEnum
 
 import msgspec
 
-from customary.domain.customer import TenantID
+from customary.domain.customer import Customer, TenantID
 from customary.domain.errors import Forbidden
+from customary.domain.reach import Reach
 
 HOME_MERCHANT_NO = 1
 """The tenant's first merchant, to which customers belong that a tenant key creates.
@@ -84,7 +85,10 @@ class Merchant(msgspec.Struct, frozen=True, gc=False):
 
 
 class Credential(msgspec.Struct, frozen=True):
-    """One key of a tenant (``merchant_no`` is None) or of a merchant; secrets are elsewhere, sealed."""
+    """One key of a tenant (``merchant_no`` is None) or of a merchant; secrets are elsewhere, sealed.
+
+    ``fields`` are those that it is limited to (see ``domain.reach``); without any it is not limited.
+    """
 
     tenant_id: TenantID
     key_id: str
@@ -95,18 +99,20 @@ class Credential(msgspec.Struct, frozen=True):
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
+    fields: tuple[str, ...] = ()
 
     @property
     def terms(self) -> str:
         """Return everything that was settled when the credential was made, in one text.
 
         Its secrets are hashed and sealed with it, so that a row whose tenant, merchant, permissions or expiry
-        were edited in the store opens nothing.
+        were edited in the store opens nothing. Fields have a blank before them, and no permission has one.
         """
         expires_at = "" if self.expires_at is None else self.expires_at.isoformat()
         merchant_no = "" if self.merchant_no is None else str(self.merchant_no)
         settled = (self.key_id, self.tenant_id, self.scheme.value, merchant_no, expires_at)
-        return "\n".join((*settled, *sorted(self.permissions)))
+        fields = [f"field {field}" for field in self.fields]
+        return "\n".join((*settled, *sorted(self.permissions), *fields))
 
     def usable_at(self, instant: datetime) -> bool:
         """Return whether the key was neither revoked nor expired at ``instant``."""
@@ -114,17 +120,35 @@ class Credential(msgspec.Struct, frozen=True):
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who makes a request: made from the credential alone, never from what a caller claims."""
+    """Who makes a request: made from the credential alone, never from what a caller claims.
+
+    Without a ``reach`` it is not limited to named fields.
+    """
 
     tenant_id: TenantID
     key_id: str
     merchant_no: int | None
     permissions: frozenset[Permission]
+    reach: Reach | None = None
 
     def require(self, *alternatives: Permission) -> None:
         """Raise Forbidden unless one of ``alternatives`` is held."""
         if self.permissions.isdisjoint(alternatives):
             raise Forbidden(detail="missing permission " + " or ".join(alternatives))
+
+    def require_everything(self) -> None:
+        """Raise Forbidden if a field is out of reach: for deeds that are about all of a record."""
+        if self.reach is not None and self.reach.is_limited:
+            raise Forbidden(detail="a key that is limited to named fields")
+
+    def clear_to(self, fields: frozenset[str]) -> frozenset[str]:
+        """Return which of these guarded fields are shown in clear to this principal, where the room would."""
+        reach = self.reach
+        return fields if reach is None else (fields & reach.fields) - reach.veiled - reach.covered
+
+    def sight_of(self, customer: Customer) -> Customer:
+        """Return the customer as this principal may see it; nothing else may be shown to it."""
+        return customer if self.reach is None else self.reach.sight_of(customer)
 
     def owns(self, merchant_no: int) -> bool:
         """Return whether customers of that merchant are visible: to the merchant itself and to its tenant."""

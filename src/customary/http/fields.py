@@ -5,7 +5,7 @@ customer: a room's wire says which members there are. No fault carries a value.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 from customary.domain.customer import CUSTOM_DATA_BYTES_MAX
 from customary.domain.errors import Invalid, Malformed, Violation
 from customary.domain.merge import canonical_bytes, merged, unsafe_integers
+from customary.domain.reach import Reach
 from customary.http.body import DEPTH_MAX, MEMBERS_MAX, VALUES_MAX, parsed
 
 _MESSAGES = {
@@ -33,6 +34,7 @@ _MESSAGES = {
     "size": "is too large",
     "cursor": "is none of this list",
     "instant": "is not an instant in the form of RFC 3339",
+    "reach": "is not among the fields of this key",
 }
 
 # C0 and C1 controls, and the characters that reorder what a reader sees.
@@ -157,6 +159,47 @@ class Fields:
     def inside(self, name: str, members: Mapping[str, object]) -> "Fields":
         """Return the members of an object inside this one, its faults noted here."""
         return Fields(members, self._prefix + name, self.violations)
+
+
+Members = Mapping[str, "str | Members"]
+"""The domain's field of each member that is one, nested as the members are."""
+
+
+def check_reach(
+    reach: Reach | None,
+    sent: Mapping[str, object],
+    members: Members,
+    path: str = "",
+    *,
+    null_shown: bool = False,
+) -> None:
+    """Raise Invalid for what is sent of fields that the key does not reach, one violation a member.
+
+    To be asked before anything is looked up: neither what is stored nor whether it is may show in the answer.
+    With ``null_shown`` the room shows null for what is absent, so a null that comes back says nothing.
+    """
+    if reach is not None:
+        beyond = list(_beyond(reach, sent, members, f"{path}." if path else "", null_shown=null_shown))
+        if beyond:
+            raise Invalid(*[Violation(name, "reach", f"{name} {_MESSAGES['reach']}") for name in beyond])
+
+
+def _beyond(
+    reach: Reach, sent: Mapping[str, object], members: Members, prefix: str, *, null_shown: bool
+) -> Iterator[str]:
+    for name, value in sent.items():
+        field = members.get(name)
+        if field is None or (value is None and null_shown):
+            continue
+        if isinstance(field, str):
+            if field not in reach.fields:
+                yield prefix + name
+        elif isinstance(value, dict):
+            yield from _beyond(reach, value, field, f"{prefix}{name}.", null_shown=null_shown)
+        elif not reach.fields.issuperset(
+            map(str, field.values())
+        ):  # to remove it whole is to remove its parts
+            yield prefix + name
 
 
 # As many values as the rest of a customer can have, in any form, and some.

@@ -12,6 +12,7 @@ from customary.domain.errors import Invalid, Violation
 from customary.domain.ids import is_customer_id
 from customary.http.body import parsed
 from customary.http.exchange import Exchange, Reply
+from customary.http.fields import check_reach
 from customary.http.shell import Operation, as_body, body_of, check_json_type, deed_of
 from customary.native import wire
 from customary.native.instants import past_instant_of
@@ -49,6 +50,9 @@ _LIST = "customers"
 _FILTERS_MAX = {"email": EMAIL_MAX, "externalId": EXTERNAL_ID_MAX, "orgId": ORG_ID_MAX, "customerNumber": 15}
 
 
+_FILTERED = {name: wire.FIELDS[name] for name in ("email", "externalId", "orgId")}
+
+
 class CustomersPage(msgspec.Struct):
     """One page of customers; the next one begins at the cursor, if there is one."""
 
@@ -81,6 +85,7 @@ class Customers(Subject):
             if name in query and not 1 <= len(query[name]) <= longest:
                 rule = "max_length" if query[name] else "min_length"
                 raise Invalid(Violation(name, rule, f"{name} has a length that nobody's can have"))
+        check_reach(principal.reach, query, _FILTERED)
         limit = limit_of(query)
         after = position_of(query, _LIST)
         if after is not None and not is_customer_id(after):
@@ -104,7 +109,9 @@ class Customers(Subject):
         """Create a customer of the key's merchant, or for a tenant's key of the tenant's first."""
         principal = exchange.caller
         check_json_type(exchange)
-        revision = wire.revision(parsed(await body_of(exchange)))
+        body = parsed(await body_of(exchange))
+        wire.check_reach(principal.reach, body)
+        revision = wire.revision(body)
         use_case = partial(customers.create, principal, revision)
         customer = await self._means.performer.perform(principal, use_case, deed_of(exchange))
         location = (b"location", f"{PREFIX}/customers/{customer.customer_id}".encode("ascii"))
@@ -114,7 +121,9 @@ class Customers(Subject):
         """Change the members that are sent, remove those that are null, keep the rest (RFC 7396)."""
         principal = exchange.caller
         check_patch_type(exchange)
-        revision = wire.revision(parsed(await body_of(exchange)))
+        body = parsed(await body_of(exchange))
+        wire.check_reach(principal.reach, body)
+        revision = wire.revision(body)
         use_case = partial(
             customers.change,
             principal,

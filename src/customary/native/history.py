@@ -8,12 +8,13 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from customary.app import history
-from customary.app.history import Entry
+from customary.app.history import Comparison, Entry
 from customary.app.performing import instant_text
 from customary.domain.access import Permission
-from customary.domain.customer import GUARDED_FIELDS, Customer, changed_fields
+from customary.domain.customer import GUARDED_FIELDS, Customer
 from customary.domain.errors import Invalid, NotFound, Violation
 from customary.domain.ids import is_digits
+from customary.domain.masking import BIRTH_MASK
 from customary.http.body import parsed
 from customary.http.exchange import Exchange, Reply
 from customary.http.fields import Fields
@@ -132,8 +133,8 @@ class PastVersions(Subject):
         if one is None:
             raise Invalid(Violation("from", "required", "from is required"))
         use_case = partial(history.fetch_two, principal, customer_id(exchange), one, other)
-        before, after = await self._means.performer.read(principal, use_case)
-        return Reply(200, as_body(diff_view(before, after)))
+        compared = await self._means.performer.read(principal, use_case)
+        return Reply(200, as_body(diff_view(compared)))
 
     async def restore_version(self, exchange: Exchange) -> Reply:
         """Make a new version with the contents of an earlier one.
@@ -157,9 +158,10 @@ def version_of(text: str) -> int | None:
     return int(text)
 
 
-def diff_view(before: Customer, after: Customer) -> DiffView:
-    """Return what differs between two versions that were opened whole."""
-    return DiffView(before.customer_id, _moment(before), _moment(after), list(_changes(before, after)))
+def diff_view(compared: Comparison) -> DiffView:
+    """Return what differs between two versions."""
+    before, after = compared.before, compared.after
+    return DiffView(before.customer_id, _moment(before), _moment(after), list(_changes(compared)))
 
 
 def _version_asked(query: dict[str, str], name: str) -> int | None:
@@ -195,11 +197,10 @@ def _moment(customer: Customer) -> Moment:
     return Moment(customer.version, instant_text(customer.updated_at))
 
 
-def _changes(before: Customer, after: Customer) -> Iterator[ChangeView]:
+def _changes(compared: Comparison) -> Iterator[ChangeView]:
     """Yield what differs, in the order of the record; an address part by part."""
-    one, other = msgspec.to_builtins(wire.shown(before, "")), msgspec.to_builtins(wire.shown(after, ""))
-    changed = changed_fields(history.contents_of(before), history.contents_of(after))
-    for field in changed:
+    one, other = (msgspec.to_builtins(wire.shown(each, "")) for each in (compared.before, compared.after))
+    for field in compared.fields:
         name = wire.camel(field)
         was, now = one.get(name), other.get(name)
         parts: list[str] = []
@@ -208,4 +209,4 @@ def _changes(before: Customer, after: Customer) -> Iterator[ChangeView]:
         for part in parts:
             yield ChangeView(f"{name}.{part}", (was or {}).get(part), (now or {}).get(part), masked=False)
         if not parts:  # also an address without parts, which is not the same as none
-            yield ChangeView(name, was, now, masked=field in GUARDED_FIELDS)
+            yield ChangeView(name, was, now, masked=field in GUARDED_FIELDS or BIRTH_MASK in (was, now))

@@ -33,11 +33,10 @@ from customary.domain.customer import (
 )
 from customary.domain.errors import Violation
 from customary.domain.ids import guid_of
-from customary.domain.masking import MASK
+from customary.domain.masking import BIRTH_MASK, is_mask
+from customary.domain.reach import Reach
+from customary.http import fields as reading
 from customary.http.fields import Fields, Limits, Text
-
-MASK_SHOWN_MAX = 4
-"""A mask shows no more characters than that, whatever the value."""
 
 
 def camel(name: str) -> str:
@@ -148,6 +147,20 @@ _GUARDED = {camel(name): name for name in GUARDED_FIELDS}
 _ADDRESS = {name: field for name, (field, _) in ADDRESS_TEXTS.items()}
 
 
+FIELDS: reading.Members = {
+    **{name: field for name, (field, _) in {**TEXTS, **GUARDED_TEXTS}.items()},
+    "address": "address",
+    "enrollDate": "enroll_date",
+    "customData": "custom_data",
+}
+"""The domain's field of each member that may be sent."""
+
+
+def check_reach(reach: Reach | None, body: Mapping[str, object]) -> None:
+    """Raise Invalid for members of fields that the key does not reach: none of them was shown."""
+    reading.check_reach(reach, body, FIELDS)
+
+
 def shown(customer: Customer, merchant_id: str, clear: frozenset[str] = frozenset()) -> CustomerView:
     """Return the customer in this form, the guarded fields ``clear`` in clear, the others as masks."""
     particulars, guarded, masks = customer.particulars, customer.guarded, customer.masks
@@ -184,6 +197,10 @@ def revision(body: Mapping[str, object], *, instead: str = "send it in clear") -
         for name in NAMING:  # ids are the server's: only a fault is of interest
             fields.text(name, TEXT)
         changes: dict[str, Any] = fields.texts(TEXTS)
+        if changes.get("date_of_birth") == BIRTH_MASK:
+            changes["date_of_birth"] = UNSET
+            if current is None or current.particulars.date_of_birth is None:
+                fields.fault("dateOfBirth", "mask")
         for name, (field, _) in GUARDED_TEXTS.items():
             if name in body:
                 changes[field] = _guarded_text(fields, name, field, current, instead)
@@ -212,9 +229,7 @@ def _guarded_text(fields: Fields, name: str, field: str, current: Customer | Non
     Guarded values may hold the character of masks; only what begins and ends like a mask is taken for one.
     """
     value = fields.text(name, TEXT)
-    if not isinstance(value, str) or not value.startswith(MASK):
-        return value
-    if len(value.lstrip(MASK)) > MASK_SHOWN_MAX:
+    if not isinstance(value, str) or not is_mask(value):
         return value
     if current is None:
         what = f"{name} is masked, so there is nothing to store: {instead}"

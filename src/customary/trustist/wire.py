@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from customary.app.customers import Disclosure, Revision
+from customary.domain.access import Permission, Principal
 from customary.domain.customer import (
     ADDRESS_LINE_MAX,
     CITY_MAX,
@@ -27,6 +28,9 @@ from customary.domain.customer import (
     CustomerPatch,
 )
 from customary.domain.errors import Malformed
+from customary.domain.masking import BIRTH_MASK
+from customary.domain.reach import Reach
+from customary.http import fields as reading
 from customary.http.fields import Fields, Limits, without_echo
 
 _Shown = str | None
@@ -106,8 +110,21 @@ class MerchantView(msgspec.Struct):
     paymentMethods: PaymentMethodsView
 
 
-NOTHING_GUARDED_SHOWN = Disclosure()
-"""No guarded field has a place in this vendor's customer."""
+class Masking:
+    """Whether this room masks the date of birth, the one member of its customer that can be guarded."""
+
+    def __init__(self, *, birth: bool) -> None:
+        self.birth = birth
+        self._clear = Disclosure(audited=frozenset({"date_of_birth"}))
+
+    def disclosure(self, principal: Principal) -> Disclosure:
+        """Return what this principal is shown: a guarded date in clear, and audited, with the permission."""
+        if self.birth and Permission.READ_CUSTOMERS_UNMASKED in principal.permissions:
+            return self._clear
+        return _NOTHING_SHOWN
+
+
+_NOTHING_SHOWN = Disclosure()
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+")
@@ -150,13 +167,14 @@ def shown(customer: Customer) -> CustomerView:
     """Return the customer as this room shows it; what its forms cannot carry is shown as null."""
     p = customer.particulars
     first_name, last_name = p.shown_given_and_family
+    born = p.date_of_birth
     return CustomerView(
         id=customer.customer_id,
         tenantId=customer.tenant_id,
         firstName=first_name,
         lastName=last_name,
         emailAddress=p.email,
-        dateOfBirth=p.date_of_birth if p.date_of_birth and is_calendar_date(p.date_of_birth) else None,
+        dateOfBirth=born if born and (is_calendar_date(born) or born == BIRTH_MASK) else None,
         address=None
         if p.address is None
         else AddressView(
@@ -172,8 +190,11 @@ def shown(customer: Customer) -> CustomerView:
     )
 
 
-def revision(body: Mapping[str, object], today: date) -> Revision:
-    """Return how this body changes a customer (S13, S16, S17, S20, S21)."""
+def revision(body: Mapping[str, object], today: date, *, birth_guarded: bool = False) -> Revision:
+    """Return how this body changes a customer (S13, S16, S17, S20, S21).
+
+    Where the date of birth is guarded its mask means that it is unchanged, whoever sends it.
+    """
     members = _canonical(body, _MEMBERS)
     if isinstance(address := members.get("address"), dict):
         members["address"] = _canonical(address, _ADDRESS_MEMBERS)
@@ -181,13 +202,23 @@ def revision(body: Mapping[str, object], today: date) -> Revision:
     def revised(current: Customer | None) -> CustomerPatch:
         if current is None:
             return _patch(members, today)
-        return _patch(without_echo(members, msgspec.to_builtins(shown(current))), today)
+        rest = without_echo(members, msgspec.to_builtins(shown(current)))
+        masked = birth_guarded and rest.get("dateOfBirth") == BIRTH_MASK
+        if masked and current.particulars.date_of_birth is not None:
+            del rest["dateOfBirth"]
+        return _patch(rest, today)
 
     return revised
 
 
 _MEMBERS = {name.lower(): name for name in CustomerSent.__struct_fields__}
 _ADDRESS_MEMBERS = {name.lower(): name for name in AddressSent.__struct_fields__}
+
+
+def check_reach(reach: Reach | None, body: Mapping[str, object]) -> None:
+    """Raise Invalid for members of fields that the key does not reach, but for the nulls that it is shown."""
+    if reach is not None:
+        reading.check_reach(reach, _canonical(body, _MEMBERS), _FIELDS, null_shown=True)
 
 
 def _canonical(sent: Mapping[str, object], names: Mapping[str, str]) -> dict[str, object]:
@@ -210,6 +241,7 @@ _TEXTS = {
     "dateOfBirth": ("date_of_birth", Limits(TEXT_MAX)),
     "orgId": ("org_id", Limits(ORG_ID_MAX)),
 }
+_FIELDS: reading.Members = {**{name: field for name, (field, _) in _TEXTS.items()}, "address": "address"}
 _ADDRESS_TEXTS = {
     "addressLine1": ("line1", Limits(ADDRESS_LINE_MAX, clean=True)),
     "addressLine2": ("line2", Limits(ADDRESS_LINE_MAX, clean=True)),

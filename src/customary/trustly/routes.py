@@ -13,6 +13,7 @@ from customary.domain.errors import Invalid, NotFound, Violation
 from customary.domain.ids import is_customer_number
 from customary.http.body import parsed
 from customary.http.exchange import Exchange, Reply, whole_number
+from customary.http.fields import check_reach
 from customary.http.shell import Operation, as_body, body_of, deed_of, seeing_deed_of
 from customary.trustly import wire
 
@@ -38,6 +39,7 @@ COUNT_DEFAULT = 25
 _START_INDEX_DIGITS_MAX = 9
 
 
+_FILTERED = {"externalId": "external_id"}
 _UNTOLD = Disclosure()
 """What is read first and told of afterwards."""
 
@@ -57,9 +59,13 @@ class Routes:
         """
         principal, disclosure = self._whose(exchange)
         body = parsed(await body_of(exchange))
-        sought = exchange.query("externalId").get("externalId")
+        query = exchange.query("externalId")
+        sought = query.get("externalId")
         if sought is not None:
             _check_filter("externalId", sought)
+        if principal.reach is not None:
+            check_reach(principal.reach, query, _FILTERED)
+            wire.check_reach(principal.reach, body)
         named = wire.Named(body)
         use_case = partial(
             customers.upsert,
@@ -81,6 +87,8 @@ class Routes:
         principal, disclosure = self._whose(exchange)
         body = parsed(await body_of(exchange))
         number = _number(exchange)
+        if principal.reach is not None:
+            wire.check_reach(principal.reach, body)
         named = wire.Named(body)
         use_case = partial(
             customers.change_numbered,
@@ -117,6 +125,7 @@ class Routes:
         for name in ("externalId", "customerId"):
             if name in query:
                 _check_filter(name, query[name])
+        check_reach(principal.reach, query, _FILTERED)
         page = ListPage(
             external_id=query.get("externalId"),
             customer_number=query.get("customerId"),

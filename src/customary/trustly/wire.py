@@ -28,7 +28,9 @@ from customary.domain.customer import (
     Customer,
     CustomerPatch,
 )
-from customary.domain.masking import MASK
+from customary.domain.masking import BIRTH_MASK, MASK, is_mask
+from customary.domain.reach import Reach
+from customary.http import fields as reading
 from customary.http.fields import Fields, Limits, Text, without_echo
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -106,7 +108,10 @@ GUARDED_MEMBERS = {
     "personId": "person_id",
     "driverLicense.number": "license_number",
 }
-"""The members that can be masked (setting ``trustly_masked_fields``), and the domain's names for them."""
+"""The guarded members, and the domain's names for them."""
+
+MASKABLE = GUARDED_MEMBERS | {"dateOfBirth": "date_of_birth"}
+"""The members that can be masked (setting ``trustly_masked_fields``)."""
 
 _REQUIRED = ("name", "address", "phone", "email")
 
@@ -115,7 +120,7 @@ class Masking:
     """Which guarded members this room masks, and for whom (T21)."""
 
     def __init__(self, masked_members: frozenset[str]) -> None:
-        self.masked = frozenset(GUARDED_MEMBERS[member] for member in masked_members)
+        self.masked = frozenset(MASKABLE[member] for member in masked_members)
         self._masking = Disclosure(clear=ALL - self.masked)
         self._clear = Disclosure(clear=ALL, audited=self.masked)
 
@@ -196,6 +201,11 @@ def revision(body: Mapping[str, object], masking: Masking, disclosure: Disclosur
     return revised
 
 
+def check_reach(reach: Reach | None, body: Mapping[str, object]) -> None:
+    """Raise Invalid for members of fields that the key does not reach: none of them was shown (T16)."""
+    reading.check_reach(reach, body, _FIELDS, "customer")
+
+
 # The text members that need nothing but their limits, and the fields of the domain they set.
 _TEXTS = {
     "name": ("full_name", Limits(FULL_NAME_MAX, min_length=1, clean=True)),
@@ -217,6 +227,16 @@ _ADDRESS_TEXTS = {
     "state": ("region", Limits(REGION_MAX, min_length=2, clean=True)),
     "zip": ("postal_code", Limits(POSTAL_CODE_MAX, min_length=5, clean=True)),
 }
+_FIELDS: reading.Members = {
+    **{name: field for name, (field, _) in _TEXTS.items()},
+    "address": "address",
+    "enrollDate": "enroll_date",
+    "customData": "custom_data",
+    "taxId": "tax_id",
+    "nationalId": "national_id",
+    "personId": "person_id",
+    "driverLicense": {"number": "license_number", "state": "license_region"},
+}
 _GUARDED_TEXTS = ("taxId", "nationalId", "personId")
 _GUARDED_LIMITS = Limits(TEXT_MAX)
 _TAX_ID_LIMITS = Limits(TEXT_MAX, integer=True)
@@ -235,6 +255,8 @@ def _patch(
             fields.fault(name, "not_null")
     fields.text("customerId", _NUMBER_LIMITS)  # ids are the server's: only its fault is of interest (T14)
     changes: dict[str, Any] = fields.texts(_TEXTS)
+    if isinstance(born := changes.get("date_of_birth"), str) and MASK in born:
+        changes["date_of_birth"] = _birth(fields, born, current, masking)
     for name in _GUARDED_TEXTS:
         if name in body:
             changes[GUARDED_MEMBERS[name]] = _guarded_text(
@@ -289,13 +311,25 @@ def _license_patch(
 
 
 def _guarded_text(fields: Fields, name: str, field: str, current: Customer | None, masking: Masking) -> Text:
-    """Return a guarded member; the stored value's mask means unchanged, another is a fault (T22)."""
+    """Return a guarded member; the stored value's mask means unchanged, another is a fault (T22).
+
+    Also of one that is not masked here: another room may have shown it so.
+    """
     value = fields.text(name, _TAX_ID_LIMITS if name == "taxId" else _GUARDED_LIMITS)
-    if isinstance(value, str) and MASK in value and field in masking.masked:
+    if isinstance(value, str) and MASK in value and (field in masking.masked or is_mask(value)):
         if current is None or value != getattr(current.masks, field):
             fields.fault(name, "mask")
         return UNSET
     return value
+
+
+def _birth(fields: Fields, born: str, current: Customer | None, masking: Masking) -> Text:
+    """Return the date of birth; the mask that any is shown as means that it is unchanged (T22)."""
+    if born != BIRTH_MASK and "date_of_birth" not in masking.masked:
+        return born
+    if born != BIRTH_MASK or current is None or current.particulars.date_of_birth is None:
+        fields.fault("dateOfBirth", "mask")
+    return UNSET
 
 
 def _custom_data(fields: Fields, current: Customer | None) -> dict[str, object] | UnsetType | None:

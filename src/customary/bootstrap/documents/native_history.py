@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from customary.app.history import Comparison, contents_of
 from customary.bootstrap.documents.limits import IDEMPOTENCY_KEY, REASON
 from customary.bootstrap.documents.native_customers import (
     CHANGE_EXAMPLE,
@@ -25,6 +26,7 @@ from customary.bootstrap.documents.native_speech import (
 )
 from customary.bootstrap.documents.operations import Addition, query_parameter, request_body
 from customary.bootstrap.documents.shapes import Schema, ref, schemas_of
+from customary.domain.customer import changed_fields
 from customary.native import history
 
 TAG = {"name": "History", "description": "Every version of a record, what changed, and one brought back"}
@@ -44,7 +46,8 @@ def history_additions() -> dict[str, Addition]:
     """Return what the document says of the operations of this subject."""
     first, second = customer_of(CREATE_EXAMPLE), customer_of(CREATE_EXAMPLE, CHANGE_EXAMPLE)
     made = [history.VersionView(2, shown(CREATE_EXAMPLE, CHANGE_EXAMPLE)["updatedAt"], ["address"])]
-    diff = history.diff_view(first, second)
+    fields = changed_fields(contents_of(first), contents_of(second))
+    diff = history.diff_view(Comparison(first, second, fields))
     return {
         "get-customers-id-versions": Addition(
             prose="",

@@ -220,6 +220,8 @@ STORE_STEPS = numbered(
     ) STRICT, WITHOUT ROWID
     """,
     "CREATE INDEX kept_until ON kept (until)",
+    # The fields that a key is limited to, as a JSON array; an empty one is no limit.
+    "ALTER TABLE credentials ADD COLUMN fields TEXT NOT NULL DEFAULT '[]'",
 )
 
 KEYS_STEPS = numbered(

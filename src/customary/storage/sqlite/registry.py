@@ -51,15 +51,18 @@ TENANT_KEYS = """
 SELECT purpose, key_version, wrapped FROM tenant_keys WHERE tenant_id = ? ORDER BY purpose, key_version
 """
 CREDENTIALS = """
-SELECT key_id, tenant_id, scheme, merchant_no, permissions, created_at, expires_at, revoked_at, last_used_at
+SELECT key_id, tenant_id, scheme, merchant_no, permissions, created_at, expires_at, revoked_at, last_used_at,
+       fields
 FROM credentials ORDER BY tenant_id, created_at, key_id
 """
 CREDENTIALS_OF_TENANT = """
-SELECT key_id, tenant_id, scheme, merchant_no, permissions, created_at, expires_at, revoked_at, last_used_at
+SELECT key_id, tenant_id, scheme, merchant_no, permissions, created_at, expires_at, revoked_at, last_used_at,
+       fields
 FROM credentials WHERE tenant_id = ? ORDER BY created_at, key_id
 """
 CREDENTIAL = """
-SELECT key_id, tenant_id, scheme, merchant_no, permissions, created_at, expires_at, revoked_at, last_used_at
+SELECT key_id, tenant_id, scheme, merchant_no, permissions, created_at, expires_at, revoked_at, last_used_at,
+       fields
 FROM credentials WHERE key_id = ?
 """
 SECRETS = "SELECT kept, expires_at FROM credential_secrets WHERE key_id = ? ORDER BY place"
@@ -74,11 +77,11 @@ OWNER_OF_CREDENTIAL = "SELECT tenant_id FROM credentials WHERE key_id = ?"
 # A change that was read before a use was stored must not forget the use.
 KEEP_CREDENTIAL = """
 INSERT INTO credentials (key_id, tenant_id, scheme, merchant_no, permissions, created_at, expires_at,
-                         revoked_at, last_used_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                         revoked_at, last_used_at, fields)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key_id) DO UPDATE SET scheme = excluded.scheme, merchant_no = excluded.merchant_no,
     permissions = excluded.permissions, created_at = excluded.created_at, expires_at = excluded.expires_at,
-    revoked_at = excluded.revoked_at,
+    revoked_at = excluded.revoked_at, fields = excluded.fields,
     last_used_at = coalesce(max(last_used_at, excluded.last_used_at), last_used_at, excluded.last_used_at)
 """
 DROP_SECRETS = "DELETE FROM credential_secrets WHERE key_id = ?"
@@ -138,7 +141,8 @@ def read_credentials(connection: Connection, request: ReadCredentials) -> list[C
     """Return all credentials, those of a tenant, or the one of that key id, with their secrets."""
     found = []
     for row in _credential_rows(connection, request):
-        key_id, tenant, scheme, merchant_no, permissions, created_at, expires_at, revoked_at, used_at = row
+        key_id, tenant, scheme, merchant_no, permissions, *instants, fields = row
+        created_at, expires_at, revoked_at, used_at = instants
         credential = Credential(
             TenantID(unpacked(tenant)),
             key_id,
@@ -149,6 +153,7 @@ def read_credentials(connection: Connection, request: ReadCredentials) -> list[C
             instant_or_none(expires_at),
             instant_or_none(revoked_at),
             instant_or_none(used_at),
+            json.decode(fields, type=tuple[str, ...]),
         )
         secrets = tuple(
             SecretRow(kept, instant_or_none(until)) for kept, until in connection.execute(SECRETS, (key_id,))
@@ -205,6 +210,7 @@ def write_credential(connection: Connection, request: WriteCredential) -> None:
         microseconds_or_none(credential.expires_at),
         microseconds_or_none(credential.revoked_at),
         microseconds_or_none(credential.last_used_at),
+        json.encode(credential.fields).decode(),
     )
     connection.execute(KEEP_CREDENTIAL, row)
     connection.execute(DROP_SECRETS, (credential.key_id,))
