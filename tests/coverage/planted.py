@@ -134,6 +134,7 @@ def refused_bodies(canaries: Canaries, where: str, good: Json) -> Iterator[bytes
 def headers(canaries: Canaries, where: str) -> list[tuple[str, str]]:
     """Return headers that say nothing to us, and one that does, each with a canary."""
     names = (
+        "If-None-Match",
         "User-Agent",
         "Cookie",
         "X-Request-Id",
@@ -186,6 +187,12 @@ def targets(canaries: Canaries, where: str, prefix: str) -> Iterator[str]:
     yield f"{prefix}/customers/{token('id')}"
     yield f"{prefix}/customers/%C3%9C{token('quoted id')}"
     yield f"{prefix}/customers/{token('deep id')}/accounts"
+    yield f"{prefix}/customers/{token('diffed id')}/diff?from={token('from')}&to={token('to')}"
+    yield f"{prefix}/customers/{token('versioned id')}/versions/{token('version')}"
+    yield f"{prefix}/customers/3kTp9j2mN5xR?at={token('at')}"
+    yield f"{prefix}/customers/3kTp9j2mN5xR/diff?from=1&to={token('another to')}"
+    yield f"{prefix}/customers/3kTp9j2mN5xR/versions?cursor={token('cursor of versions')}"
+    yield f"{prefix}/customers/3kTp9j2mN5xR/restore?at={token('at of restore')}"
     yield f"{prefix}/{token('path')}"
     yield f"{prefix}/customers?{token('unknown name')}={token('unknown value')}"
     for known in ("externalId", "customerId", "orgId", "emailAddress", "email", "customerNumber", "cursor"):
