@@ -16,6 +16,7 @@ import pytest
 
 import customary
 from coverage.walked import REQUEST_IDS, refusal
+from customary.bootstrap.auditing import OlderStore
 from customary.cli.refusals import WrongUsage
 from customary.domain.errors import (
     Conflict,
@@ -38,6 +39,7 @@ from customary.http.exchange import Exchange, NoSuchMethod, NoSuchRoute, Receive
 from customary.http.shell import RESPONSE_HEADERS, Errors
 from customary.native.errors import TITLES, NativeErrors
 from customary.shapes import ConfigurationError
+from customary.storage.sqlite.copies import Unsound
 from customary.trustist.errors import TrustistErrors
 from customary.trustly.errors import TrustlyErrors
 from customary.vault.cipher import SealBroken
@@ -46,7 +48,7 @@ from merchant import faults
 from serving import ROOT, Answer
 
 DETAIL = "for the operator's eyes"
-NEVER_AT_A_DOOR = {ConfigurationError, WrongUsage, RootKeyRefused}
+NEVER_AT_A_DOOR = {ConfigurationError, WrongUsage, RootKeyRefused, OlderStore, Unsound}
 """What refuses to start a server or to run a command; no request can meet it."""
 
 _HINTED = Unauthenticated(detail=DETAIL, hint="x-tr-date", challenge='Hawk ts="1", tsm="x", error="Stale"')

@@ -5,6 +5,7 @@ was before the attack is kept, as an operator keeps it.
 """
 
 import asyncio
+import os
 import random
 import shutil
 import sqlite3
@@ -44,8 +45,8 @@ class Ticking:
         return self._now
 
     def random_bytes(self, count: int) -> bytes:
-        """Nothing here is guessed at."""
-        return bytes(count)
+        """The machine's own chance: ids must differ."""
+        return os.urandom(count)
 
 
 @dataclass(frozen=True)
@@ -121,14 +122,14 @@ def made(folder: Path, dice: random.Random, *, rounds: int = 30, tenants: int = 
     from customary.app import credentials
 
     with House(Settings(data=folder)) as house:
+        clock = Ticking()
         made_tenants = house.engine.perform_now(
             [
-                partial(credentials.create_tenant, house.unsealed, house.dice, f"Tenant {number}")
+                partial(credentials.create_tenant, house.unsealed, clock, f"Tenant {number}")
                 for number in range(tenants)
             ]
         )
         store = Store(folder, tuple(str(tenant.tenant_id) for tenant in made_tenants), ())
-        clock = Ticking()
         for _ in range(rounds):
             store.deeds(dice, clock, dice.randrange(1, 12), house)
             store.sealed(house, clock)

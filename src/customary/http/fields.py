@@ -32,6 +32,7 @@ _MESSAGES = {
     "country": "is not a country code of ISO 3166-1",
     "integers": "has an integer that JSON cannot carry safely",
     "size": "is too large",
+    "choice": "is none of the values that there are",
     "cursor": "is none of this list",
     "instant": "is not an instant in the form of RFC 3339",
     "reach": "is not among the fields of this key",

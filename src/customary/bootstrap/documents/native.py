@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from customary.bootstrap.documents.assembled import Dialect, assembled
+from customary.bootstrap.documents.native_audit import TAG as AUDIT
+from customary.bootstrap.documents.native_audit import audit_additions, audit_schemas
 from customary.bootstrap.documents.native_customers import customers_additions, customers_schemas
 from customary.bootstrap.documents.native_history import TAG as HISTORY
 from customary.bootstrap.documents.native_history import history_additions, history_schemas
@@ -17,7 +19,7 @@ from customary.native import routes
 from customary.native.errors import Fault, Problem
 
 _TAG = {"name": "Customers", "description": "The whole record, with both its ids"}
-_MORE_TAGS = (HISTORY,)
+_MORE_TAGS = (HISTORY, AUDIT)
 
 _DESCRIPTION = """\
 The whole customer record and what is done with it, in our own words: both ids, every field, every version.
@@ -43,7 +45,7 @@ def native_document() -> dict[str, Any]:
             more_tags=_MORE_TAGS,
             speech=SPEECH,
             routes=routes,
-            additions=customers_additions() | history_additions(),
+            additions=customers_additions() | history_additions() | audit_additions(),
             refusals=refusals(),
             schemas=_schemas,
             security_schemes={
@@ -57,5 +59,5 @@ def native_document() -> dict[str, Any]:
 def _schemas(refused: Sequence[Any]) -> dict[str, Schema]:
     of_errors = schemas_of({"Problem": Problem, "Fault": Fault})
     types = sorted({body["type"] for body in refused})
-    of_subjects = customers_schemas() | history_schemas()
+    of_subjects = customers_schemas() | history_schemas() | audit_schemas()
     return {**of_subjects, **of_errors, "Problem": problem(of_errors["Problem"], types)}
