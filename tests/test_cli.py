@@ -53,6 +53,7 @@ def test_all_commands_of_the_contract_are_there() -> None:
         "key rotate", "key revoke", "customers list", "customers show", "customers import",
         "customers export", "customers history", "customers restore", "audit list", "audit verify",
         "audit public-key", "backup", "restore", "doctor", "curl", "completion", "--install-completion",
+        "keys status", "keys rotate root", "keys rotate tenant", "keys rotate index", "keys reseal",
     }  # fmt: skip
 
 

@@ -41,6 +41,7 @@ from customary.app.requests import (
     OpenReasons,
     Put,
 )
+from customary.app.tagging import external_id_tag, tags_by, tags_held, tags_shared
 from customary.domain.access import Principal
 from customary.domain.audit import Action, Leaf
 from customary.domain.customer import (
@@ -110,15 +111,20 @@ class Run:
 
     def replayed(self, kept: timedelta) -> Generator[Any, Any, Any]:
         """Return the customer that this Idempotency-Key led to before, or None if it is new."""
-        key_tag = self.tenant.tag(
-            TagKind.IDEMPOTENCY_KEY, self.principal.key_id, self.deed.idempotency_key
-        ).digest
-        request_tag = self.tenant.tag(TagKind.REQUEST, self.deed.request_digest).digest
-        self.answer_tags = (key_tag, request_tag)
-        stored: StoredAnswer | None = yield ReadAnswer(
-            self.principal.tenant_id, key_tag, self.clock.instant() - kept
-        )
-        if stored is None:
+        since = self.clock.instant() - kept
+        stored: StoredAnswer | None = None
+        # Under the index key of now, and then under those of before it turned.
+        for tagger in (self.tenant, *self.tenant.answers):
+            key_tag = tagger.tag(
+                TagKind.IDEMPOTENCY_KEY, self.principal.key_id, self.deed.idempotency_key
+            ).digest
+            request_tag = tagger.tag(TagKind.REQUEST, self.deed.request_digest).digest
+            if self.answer_tags is None:
+                self.answer_tags = (key_tag, request_tag)
+            stored = yield ReadAnswer(self.principal.tenant_id, key_tag, since)
+            if stored is not None:
+                break
+        else:
             return None
         if stored.request_tag != request_tag:
             raise IdempotencyMismatch
@@ -187,6 +193,9 @@ class Run:
                 guarded=request.guarded,
             )
             unique_tags, tags = self.tags_of(customer.merchant_no, request.particulars)
+            if self.tenant.coming is not None:
+                more_unique, more = tags_by(self.tenant.coming, customer.merchant_no, request.particulars)
+                unique_tags, tags = unique_tags + more_unique, tags + more
             yield PAUSE
             wrapped_key = self.tenant.fresh_key(customer.customer_id)
             yield PAUSE
@@ -224,6 +233,11 @@ class Run:
         )
         unique_before, before = self.tags_of(current.merchant_no, current.particulars)
         unique_after, after = self.tags_of(current.merchant_no, request.particulars)
+        if self.tenant.coming is not None or self.tenant.leaving is not None:
+            unique_before, before = tags_held(self.tenant, current.merchant_no, current.particulars)
+        if self.tenant.coming is not None:
+            more_unique, more = tags_by(self.tenant.coming, current.merchant_no, request.particulars)
+            unique_after, after = unique_after + more_unique, after + more
         record = self.tenant.sealed(customer, self.wrapped_keys[current.customer_id])
         action = Action.CUSTOMER_RESTORED if request.restores else Action.CUSTOMER_UPDATED
         outcome = f"version {request.restores} restored" if request.restores else "done"
@@ -323,12 +337,7 @@ class Run:
         unique: tuple[Tag, ...] = ()
         if particulars.external_id is not None:
             unique = (self.external_id_tag(merchant_no, particulars.external_id),)
-        tags: tuple[Tag, ...] = ()
-        if particulars.email is not None:
-            tags = (self.tenant.tag(TagKind.EMAIL, particulars.email),)
-        if particulars.org_id is not None:
-            tags += (self.tenant.tag(TagKind.ORG_ID, particulars.org_id),)
-        return unique, tags
+        return unique, tags_shared(self.tenant, particulars)
 
     def external_id_tag(self, merchant_no: int, external_id: str) -> Tag:
         """Return the tag of an external id, which is unique within one merchant.
@@ -336,7 +345,7 @@ class Run:
         The last one is kept: what is looked for in vain is nearly always what is stored next.
         """
         if self.last_external_id[:2] != (merchant_no, external_id):
-            tag = self.tenant.tag(TagKind.EXTERNAL_ID, str(merchant_no), external_id)
+            tag = external_id_tag(self.tenant, merchant_no, external_id)
             self.last_external_id = merchant_no, external_id, tag
         return self.last_external_id[2]
 

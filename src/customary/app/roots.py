@@ -15,7 +15,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from customary.app.performing import instant_text
 from customary.app.ports import (
+    Dice,
+    LeafRow,
     ReadNote,
     ReadTenantKeys,
     ReadTenants,
@@ -23,9 +26,11 @@ from customary.app.ports import (
     TenantKeyRow,
     TurningVault,
     Vault,
+    Write,
     WriteNote,
 )
 from customary.domain.access import Tenant
+from customary.domain.audit import Action, Leaf
 from customary.domain.errors import Conflict, Unavailable
 
 ROOTS = "root_keys"
@@ -129,19 +134,14 @@ def turn(fingerprint: bytes, *, served: bool) -> Generator[Any, Any, list[Root]]
 
 
 class Rewrapping(msgspec.Struct, frozen=True):
-    """How far the sealing of tenants' keys under the new root key has come; ``ended`` if nothing is left."""
+    """How many tenants' keys are sealed under the current root key, out of how many tenants."""
 
-    rewrapped: int
+    done: int
     tenants: int
-    ended: bool
 
 
-def rewrap(vault: TurningVault, tenants_max: int) -> Generator[Any, Any, Rewrapping]:
-    """Seal keys of some tenants, and the house's, under the current root key.
-
-    When nothing is left under the other one, that one is gone in the same transaction.
-    """
-    roots = yield from list_roots()
+def rewrap(vault: TurningVault, dice: Dice, tenants_max: int) -> Generator[Any, Any, Rewrapping]:
+    """Seal the house's keys, and those of some tenants, under the current root key; the trail tells of it."""
     house: bytes | None = yield ReadNote(HOUSE_KEYS)
     if house is not None and not vault.house_keys_are_rewrapped(house):
         yield WriteNote(HOUSE_KEYS, vault.sealed_house_keys())
@@ -151,14 +151,56 @@ def rewrap(vault: TurningVault, tenants_max: int) -> Generator[Any, Any, Rewrapp
         rows: list[TenantKeyRow] = yield ReadTenantKeys(tenant.tenant_id)
         left = [row for row in rows if not vault.is_rewrapped(row)]
         if left and rewrapped == tenants_max:
-            return Rewrapping(done, len(tenants), ended=False)
+            break
         if left:
             yield RewrapTenantKeys(tuple((row, vault.rewrapped(row).wrapped) for row in left))
+            yield Write(tenant.tenant_id, leaves=(_leaf(tenant.tenant_id, dice),))
             rewrapped += 1
         done += 1
-    if any(root.state == "leaving" for root in roots):
-        yield _noted([root for root in roots if root.state != "leaving"])
-    return Rewrapping(done, len(tenants), ended=True)
+    return Rewrapping(done, len(tenants))
+
+
+def open_all(vault: TurningVault) -> Generator[Any, Any, int]:
+    """Open the keys of the house and of every tenant; return how many tenants there are.
+
+    Raises what opening them raises.
+    """
+    house: bytes | None = yield ReadNote(HOUSE_KEYS)
+    if house is not None:
+        vault.opens_house_keys(house)
+    tenants: list[Tenant] = yield ReadTenants()
+    for tenant in tenants:
+        rows: list[TenantKeyRow] = yield ReadTenantKeys(tenant.tenant_id)
+        vault.tenant(tenant.tenant_id, rows)
+    return len(tenants)
+
+
+def retire(vault: TurningVault) -> Generator[Any, Any, bool]:
+    """Have the key that was leaving gone; return False, and do nothing, if anything is sealed under it."""
+    house: bytes | None = yield ReadNote(HOUSE_KEYS)
+    tenants: list[Tenant] = yield ReadTenants()
+    under = [house is not None and not vault.house_keys_are_rewrapped(house)]
+    for tenant in tenants:
+        rows: list[TenantKeyRow] = yield ReadTenantKeys(tenant.tenant_id)
+        under += [not vault.is_rewrapped(row) for row in rows]
+    if any(under):
+        return False
+    roots = yield from list_roots()
+    yield _noted([root for root in roots if root.state != "leaving"])
+    return True
+
+
+def _leaf(tenant_id: str, dice: Dice) -> LeafRow:
+    instant = dice.now()
+    leaf = Leaf(
+        at=instant_text(instant),
+        tenant_id=tenant_id,
+        actor="cli",
+        action=Action.KEYS_TURNED,
+        subject=tenant_id,
+        outcome="root key",
+    )
+    return LeafRow(tenant_id, instant, msgspec.json.encode(leaf))
 
 
 def _of_state(roots: list[Root], state: State) -> Root:

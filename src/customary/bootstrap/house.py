@@ -6,6 +6,7 @@ wrong one.
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -24,6 +25,9 @@ from customary.storage.sqlite.files import STORE
 from customary.vault import RootVault
 
 _STORE_ID = "store_id"
+
+LOOK_AGAIN_SECONDS = 30.0
+"""After what time a server looks once more for a root key that the store names and its source has not."""
 
 
 class SystemDice:
@@ -76,6 +80,8 @@ class House:
         Raises Unavailable if the folder cannot be used, Conflict if another server serves it, RootKeyRefused
         if the key is not the one under which the folder was sealed.
         """
+        self._looked_for: list[roots.Root] = []
+        self._look_again_at = 0.0
         self.settings = settings
         self.dice = SystemDice()
         if not may_make and not (settings.data / STORE).exists():
@@ -136,6 +142,9 @@ class House:
         current = [root.version for root in known if root.state == "current"]
         if {root.version for root in known} == vault.root_versions and current == [vault.root_version]:
             return
+        if known == self._looked_for and time.monotonic() < self._look_again_at:
+            return
+        self._looked_for, self._look_again_at = known, time.monotonic() + LOOK_AGAIN_SECONDS
         keys = await asyncio.to_thread(self.source.keys)  # it may be a command, or far away
         key, version, others = matched(known, keys)
         vault.learn(key, version, others)

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route, Router
 
 from customary import __version__, log
+from customary.app import rotation
 from customary.app.ports import Sweep
 from customary.bootstrap import auditing, documents, status
 from customary.bootstrap.auditing import Auditing
@@ -163,6 +164,7 @@ class Housekeeping:
             before = self._house.performer.answers_since()
             while await self._house.engine.perform(lambda: _swept(before)) == SWEPT_AT_ONCE:
                 pass
+            await self._house.engine.perform(lambda: rotation.forget_answers(self._house.dice))
 
 
 def _stop_if_failed(task: asyncio.Task[None]) -> None:

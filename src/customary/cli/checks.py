@@ -3,7 +3,6 @@
 Nothing here changes the data folder, or makes one. No finding contains a secret or a customer's datum.
 """
 
-import fcntl
 import os
 import random
 import shutil
@@ -154,15 +153,9 @@ def disk(settings: Settings) -> Iterator[Finding]:
 
 def server(settings: Settings) -> Iterator[Finding]:
     """Look whether a server serves this folder; either is fine, but it explains much."""
-    lock = settings.data / "server.lock"
-    running = False
-    if lock.exists():
-        with lock.open("rb") as file:
-            try:
-                # Shared, and let go at once: it must not keep a server that starts just now from its own.
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                running = True
+    from customary.storage.sqlite.files import is_served
+
+    running = is_served(settings.data)
     yield Finding("server", "fine", "one serves this folder" if running else "none serves this folder")
 
 

@@ -38,6 +38,7 @@ _PLACES = (
     "tenant",
     "merchant",
     "key",
+    "keys",
     "customers",
     "audit",
     "backup",
@@ -50,6 +51,7 @@ _GROUPS = {
     "tenant": ("registry", "Make and list tenants: whose customers are kept apart."),
     "merchant": ("registry", "Make and list merchants: the businesses of a tenant."),
     "key": ("keys", "Make, list, rotate and revoke credentials."),
+    "keys": ("turning", "Turn the keys that seal, while the server works."),
     "customers": (
         "customers",
         "List and show customers, as they are or were; restore, import and export them.",

@@ -22,6 +22,9 @@ class Action(StrEnum):
     KEY_CREATED = "key.created"
     KEY_ROTATED = "key.rotated"
     KEY_REVOKED = "key.revoked"
+    KEYS_TURNING = "keys.turning"
+    KEYS_TURNED = "keys.turned"
+    CUSTOMER_RESEALED = "customer.resealed"
 
 
 REASON_MAX = 500

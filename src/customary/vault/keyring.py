@@ -8,6 +8,7 @@ There is no default key. It must never know where a root key is kept, nor what a
 import base64
 import os
 from collections.abc import Mapping
+from copy import copy
 from typing import Final, NamedTuple
 
 import msgspec
@@ -124,6 +125,20 @@ class RootVault:
     def root_versions(self) -> frozenset[int]:
         """Return the versions of all root keys at hand."""
         return frozenset(self._roots.keys)
+
+    def with_current_root_only(self) -> "RootVault":
+        """Return a vault that has no other root key than the one that seals: what it opens needs no other."""
+        alone = copy(self)
+        roots = self._roots
+        alone._roots = _Roots(
+            {roots.current: roots.keys[roots.current]}, roots.current, roots.fingerprints[:1]
+        )
+        return alone
+
+    def opens_house_keys(self, sealed: bytes) -> None:
+        """Return if these house keys open and are those at hand; Unavailable otherwise."""
+        if self._opened_house(sealed) != self._house:
+            raise Unavailable(detail="the keys of the house are not those at hand")
 
     def sealed_house_keys(self) -> bytes:
         """Return the house's own keys, sealed under the current root key."""

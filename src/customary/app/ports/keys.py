@@ -104,6 +104,9 @@ class TurningVault(Vault, Protocol):
     def sealed_house_keys(self) -> bytes:
         """Return the house's own keys, sealed under the current root key."""
 
+    def opens_house_keys(self, sealed: bytes) -> None:
+        """Return if these house keys open and are those at hand; Unavailable otherwise."""
+
     def house_keys_are_rewrapped(self, sealed: bytes) -> bool:
         """Return whether house keys are sealed under the current root key."""
 

@@ -159,6 +159,22 @@ def server_lock(folder: Path) -> int:
     return lock
 
 
+def is_served(folder: Path) -> bool:
+    """Return whether a server serves this folder now."""
+    try:
+        lock = os.open(folder / SERVER_LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared, and let go at once: it must not keep a server that starts just now from its own.
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
 @contextmanager
 def setup_lock(folder: Path) -> Iterator[None]:
     """Let one process at a time make or migrate what is in the folder; not to be taken twice."""
