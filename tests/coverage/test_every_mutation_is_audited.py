@@ -20,7 +20,8 @@ from coverage.walked import (
 from serving import Answer
 
 MUTATING = [one for one in WALKED if one.operation.mutates]
-READING = [one for one in WALKED if not one.operation.mutates]
+DISCLOSING = [one for one in WALKED if one.operation.discloses]
+READING = [one for one in WALKED if not one.operation.mutates and not one.operation.discloses]
 TAX_ID = "987654321"
 
 
@@ -183,7 +184,31 @@ def test_a_reading_leaves_no_leaf(voices: Voices, walked: Walked) -> None:
 # ── what is shown in clear ──
 
 
-@pytest.mark.parametrize("walked", WALKED, ids=route_name)
+DISCLOSED = {"native POST /customers/{id}/reveal": ("customer.revealed", ["tax_id"])}
+"""For each disclosing operation: the action and fields that its leaf tells of."""
+
+
+@pytest.mark.parametrize("walked", DISCLOSING, ids=route_name)
+def test_each_disclosure_leaves_its_one_leaf(voices: Voices, walked: Walked) -> None:
+    """Each time it is asked for, of this key, this request and this customer; refused, it leaves none."""
+    speaker = voices.speaker(walked.room.name, ALL_PERMISSIONS)
+    target = walked.target(speaker)
+    trail = Trail(voices)
+    key = [("Idempotency-Key", "of-a-disclosure")]
+    answers = [speaker.call(walked.operation.method, target, walked.body, key) for _ in range(2)]
+    assert [answer.status for answer in answers] == [200, 200]
+    assert walked.operation.permissions is not None
+    powerless = voices.speaker(walked.room.name, ALL_PERMISSIONS - walked.operation.permissions)
+    assert powerless.call(walked.operation.method, target, walked.body).status == 403
+    told = trail.told()
+    assert [(leaf["action"], leaf["fields"]) for leaf in told] == [DISCLOSED[walked.name]] * 2
+    assert [leaf["requestId"] for leaf in told] == [_own(speaker, answer) for answer in answers]
+    assert {(leaf["subject"], leaf["actor"]) for leaf in told} == {
+        (_subject(voices, answers[0]), speaker.key.key_id)
+    }
+
+
+@pytest.mark.parametrize("walked", [one for one in WALKED if one not in DISCLOSING], ids=route_name)
 def test_whoever_sees_a_guarded_field_is_told_of(voices: Voices, walked: Walked) -> None:
     """An answer has a guarded value in clear if and only if the trail tells of it, once for each customer."""
     speaker = voices.speaker(walked.room.name)

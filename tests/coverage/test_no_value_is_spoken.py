@@ -16,7 +16,7 @@ import pytest
 
 from coverage import planted
 from coverage.needles import Canaries, Found, Searcher, forms
-from coverage.walked import ALL_PERMISSIONS, ROOMS, Speaker, Voices
+from coverage.walked import ALL_PERMISSIONS, ROOMS, Json, Speaker, Voices
 from dialects.signing import Hawk, Sent, Signer
 from serving import HOST, Answer, Server, make_tenancy, serving
 
@@ -112,6 +112,27 @@ def _plant_in_room(crime: Crime, speaker: Speaker, server: Server) -> None:
         crime.note(call("POST", f"{prefix}/customers", {"a": sent}, [(content_type, sent)]))
 
 
+def _plant_in_revelations(crime: Crime, speaker: Speaker) -> None:
+    """Reveal what was planted, for a reason that is a canary; and be refused, with others."""
+    canaries, prefix = crime.canaries, ROOMS["native"].prefix
+    person = GOOD["native"](canaries, "revealed")
+    made = speaker.call("POST", f"{prefix}/customers", person)
+    crime.note(made)
+    target = f"{prefix}/customers/{made.json['id']}/reveal"
+    fields = [name for name in person if name in ("taxId", "nationalId", "personId", "licenseNumber")]
+    assert len(fields) == 4
+    body: Json = {"fields": fields, "reason": canaries.text("the reason of a revelation")}
+    answer = crime.note(speaker.call("POST", target, body))
+    assert answer.status == 200, answer.body
+    for wrong in (
+        {"fields": [canaries.text("a field to reveal")]},
+        {"fields": canaries.text("a field to reveal that is no list")},
+        {"fields": fields, "reason": canaries.text("a reason of two lines") + "\n"},
+        {"fields": fields, "reason": [canaries.text("a reason in a list")]},
+    ):
+        assert crime.note(speaker.call("POST", target, wrong)).status == 422
+
+
 def _plant_bad_bodies(crime: Crime, voices: Voices) -> None:
     """Send what must be refused, signed or with Basic, to create and to update."""
     server, canaries = crime.server, crime.canaries
@@ -184,6 +205,7 @@ def crime(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
         crime = Crime(server, Canaries(SEED))
         for room in ROOMS:
             _plant_in_room(crime, voices.speaker(room, ALL_PERMISSIONS), server)
+        _plant_in_revelations(crime, voices.speaker("native", ALL_PERMISSIONS))
         _plant_bad_bodies(crime, voices)
         _plant_by_commands(crime, voices)
         for room in ROOMS:

@@ -67,7 +67,7 @@ class Walked:
     @property
     def body(self) -> object:
         """Return a body that it takes, or None; a mutating one that is not in the table fails."""
-        return BODIES[self.name]() if self.operation.mutates else None
+        return BODIES[self.name]() if self.operation.mutates or self.operation.discloses else None
 
     @property
     def suffices(self) -> frozenset[Permission]:
@@ -111,8 +111,9 @@ BODIES: Mapping[str, Callable[[], Json]] = {
     "native POST /customers": lambda: {"fullName": "Sarah Johnson", "email": "sarah@example.com"},
     "native PATCH /customers/{id}": lambda: {"orgId": "branch-2"},
     "native POST /customers/{id}/restore": lambda: {"version": 1},
+    "native POST /customers/{id}/reveal": lambda: {"fields": ["taxId"], "reason": "walked"},
 }
-"""For each mutating operation: a body that changes something."""
+"""For each mutating operation a body that changes something; for each that discloses, one that it takes."""
 
 
 # ── how each room is spoken to ──
@@ -194,7 +195,7 @@ class Voices:
 
     def __init__(self, tenancy: Tenancy) -> None:
         self.tenancy = tenancy
-        self._made: dict[tuple[str, bool, frozenset[Permission]], Speaker] = {}
+        self._made: dict[tuple[str, bool, frozenset[Permission], str], Speaker] = {}
 
     def speaker(
         self,
@@ -202,13 +203,14 @@ class Voices:
         permissions: frozenset[Permission] = ALL_PERMISSIONS - {UNMASKED},
         *,
         of_merchant: bool = False,
+        fields: str = "",
     ) -> Speaker:
         """Return the holder of a credential with exactly these permissions, a tenant's where there are such.
 
         Basic credentials are merchants' in any case.
         """
         of_merchant = of_merchant or room == "trustly"
-        kind = room, of_merchant, permissions
+        kind = room, of_merchant, permissions, fields
         if kind not in self._made:
             tenancy = self.tenancy
             key = tenancy.server.create_key(
@@ -216,6 +218,7 @@ class Voices:
                 tenancy.merchant_id if of_merchant else None,
                 scheme=SCHEMES[room],
                 permissions=sorted(permissions),
+                fields=fields,
             )
             send = SENDERS[room](tenancy.server, key)
             _wait_until_known(room, send)

@@ -127,10 +127,10 @@ def checked(answer: Answer) -> Answer:
     return answer
 
 
-def native(tenancy: Tenancy, *permissions: str, merchant_id: str | None = None) -> Native:
+def native(tenancy: Tenancy, *permissions: str, merchant_id: str | None = None, fields: str = "") -> Native:
     """Return a new key of a tenant, or of one of its merchants."""
     wanted: Sequence[str] = permissions or ("create_customer", "read_customers", "update_customer")
-    return Native(new_signer(tenancy, *wanted, merchant_id=merchant_id))
+    return Native(new_signer(tenancy, *wanted, merchant_id=merchant_id, fields=fields))
 
 
 def problem(answer: Answer) -> tuple[int, str]:

@@ -66,6 +66,15 @@ class Reach(msgspec.Struct, frozen=True):
         if beyond:
             raise Forbidden(detail=f"fields beyond the key's reach: {', '.join(beyond)}")
 
+    def shows_clear(self, fields: Iterable[str]) -> bool:
+        """Return whether the key may see all these fields in clear, where a surface lets it ask for them."""
+        return (self.fields - self.veiled).issuperset(fields)
+
+    def require_clear(self, fields: Iterable[str]) -> None:
+        """Raise Forbidden if one of these fields is out of reach or veiled."""
+        if not self.shows_clear(fields):
+            raise Forbidden(detail="fields that the key does not see in clear")
+
     def sight_of(self, customer: Customer) -> Customer:
         """Return the customer as this key sees it: what is out of reach is absent, what is veiled a mask.
 

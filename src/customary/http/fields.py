@@ -35,6 +35,8 @@ _MESSAGES = {
     "choice": "is none of the values that there are",
     "cursor": "is none of this list",
     "instant": "is not an instant in the form of RFC 3339",
+    "field": "names a field that cannot be revealed",
+    "reason": "is not 1 to 500 printable characters, or not what X-Reason says",
     "reach": "is not among the fields of this key",
 }
 

@@ -64,7 +64,8 @@ class Operation(msgspec.Struct, frozen=True):
 
     ``path`` is relative to the room's prefix; a segment of it may be a ``{name}``. ``permissions`` are
     alternatives; ``tenant_only`` keeps merchants' keys out. ``handler`` names the method of the room's
-    routes. ``mutates`` says that it may change something: such an operation leaves an audit leaf.
+    routes. ``mutates`` says that it may change something: such an operation leaves an audit leaf. So does one
+    that ``discloses``: it changes nothing and always shows what is guarded.
     ``status`` is that of a success.
     """
 
@@ -74,6 +75,7 @@ class Operation(msgspec.Struct, frozen=True):
     handler: str
     mutates: bool = False
     tenant_only: bool = False
+    discloses: bool = False
     status: int = 200
 
 

@@ -12,6 +12,8 @@ from customary.bootstrap.documents.native_audit import audit_additions, audit_sc
 from customary.bootstrap.documents.native_customers import customers_additions, customers_schemas
 from customary.bootstrap.documents.native_history import TAG as HISTORY
 from customary.bootstrap.documents.native_history import history_additions, history_schemas
+from customary.bootstrap.documents.native_rights import TAG as RIGHTS
+from customary.bootstrap.documents.native_rights import rights_additions, rights_schemas
 from customary.bootstrap.documents.native_speech import SPEECH, problem, refusals
 from customary.bootstrap.documents.shapes import Schema, schemas_of
 from customary.bootstrap.documents.trustist import HAWK, HMAC_SHA256
@@ -19,7 +21,7 @@ from customary.native import routes
 from customary.native.errors import Fault, Problem
 
 _TAG = {"name": "Customers", "description": "The whole record, with both its ids"}
-_MORE_TAGS = (HISTORY, AUDIT)
+_MORE_TAGS = (HISTORY, AUDIT, RIGHTS)
 
 _DESCRIPTION = """\
 The whole customer record and what is done with it, in our own words: both ids, every field, every version.
@@ -45,7 +47,7 @@ def native_document() -> dict[str, Any]:
             more_tags=_MORE_TAGS,
             speech=SPEECH,
             routes=routes,
-            additions=customers_additions() | history_additions() | audit_additions(),
+            additions=customers_additions() | history_additions() | audit_additions() | rights_additions(),
             refusals=refusals(),
             schemas=_schemas,
             security_schemes={
@@ -59,5 +61,5 @@ def native_document() -> dict[str, Any]:
 def _schemas(refused: Sequence[Any]) -> dict[str, Schema]:
     of_errors = schemas_of({"Problem": Problem, "Fault": Fault})
     types = sorted({body["type"] for body in refused})
-    of_subjects = customers_schemas() | history_schemas() | audit_schemas()
+    of_subjects = customers_schemas() | history_schemas() | audit_schemas() | rights_schemas()
     return {**of_subjects, **of_errors, "Problem": problem(of_errors["Problem"], types)}

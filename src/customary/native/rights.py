@@ -1,0 +1,109 @@
+"""The native operations on the rights of a person: guarded fields revealed one by one, for a reason."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from customary.app import rights
+from customary.app.requests import Deed
+from customary.app.rights import Revealed
+from customary.domain.access import Permission
+from customary.domain.audit import REASON_MAX, is_reason
+from customary.domain.errors import Invalid, Violation
+from customary.http.body import parsed
+from customary.http.exchange import Exchange, Reply
+from customary.http.fields import Fields, Limits
+from customary.http.reasons import reason_of
+from customary.http.shell import Operation, as_body, body_of, check_json_type
+from customary.native.subject import Subject, customer_id
+from customary.native.wire import camel
+
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/customers/{id}/reveal",
+        frozenset({Permission.READ_CUSTOMERS_UNMASKED}),
+        "reveal_fields",
+        discloses=True,
+    ),
+)
+
+_FIELDS = {camel(field): field for field in sorted(rights.REVEALABLE)}
+_REASON = Limits(REASON_MAX)
+
+
+class RevealSent(msgspec.Struct):
+    """Which fields shall be seen in clear, and why."""
+
+    fields: Annotated[list[str], Meta(min_length=1, description=f"Out of {', '.join(_FIELDS)}")]
+    reason: Annotated[
+        str | UnsetType,
+        Meta(min_length=1, max_length=REASON_MAX, description="Why; may stand in X-Reason instead"),
+    ] = UNSET
+
+
+class RevealedView(msgspec.Struct):
+    """The clear values of the fields that were asked for; null where the record has none."""
+
+    id: str
+    version: Annotated[int, Meta(ge=1)]
+    values: dict[str, str | None]
+
+
+class Rights(Subject):
+    """The handlers of this subject."""
+
+    async def reveal_fields(self, exchange: Exchange) -> Reply:
+        """Return guarded members of a customer in clear.
+
+        One entry of the audit trail tells of it, with the names of the members and the reason, sealed.
+        """
+        principal = exchange.caller
+        check_json_type(exchange)
+        body = parsed(await body_of(exchange))
+        fields, reason = _asked(body), _reason(body, reason_of(exchange))
+        if principal.reach is not None and not principal.reach.shows_clear(fields):
+            raise Invalid(Violation("fields", "reach", "fields has one that this key does not see in clear"))
+        deed = Deed(exchange.request_id, audited=fields, reason=reason)
+        use_case = partial(rights.reveal, principal, customer_id(exchange), fields)
+        return Reply(
+            200, as_body(revealed_view(await self._means.performer.perform(principal, use_case, deed)))
+        )
+
+
+def revealed_view(revealed: Revealed) -> RevealedView:
+    """Return what was revealed as this API shows it."""
+    values = {camel(name): value for name, value in revealed.values.items()}
+    return RevealedView(revealed.customer_id, revealed.version, values)
+
+
+def _asked(body: Mapping[str, object]) -> frozenset[str]:
+    """Return the fields that shall be revealed, each counting once."""
+    names = body.get("fields")
+    fields = Fields(body)
+    if names is None:
+        fields.fault("fields", "required")
+    elif not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        fields.fault("fields", "type")
+    elif not names:
+        fields.fault("fields", "min_length")
+    elif not _FIELDS.keys() >= set(names):
+        fields.fault("fields", "field")
+    else:
+        return frozenset(_FIELDS[name] for name in names)
+    raise Invalid(*fields.violations)
+
+
+def _reason(body: Mapping[str, object], of_header: str) -> str:
+    """Return the reason of the body, or else the header's; two that differ are none."""
+    fields = Fields(body)
+    stated = fields.text("reason", _REASON)
+    if isinstance(stated, str):
+        reason = stated.strip(" ")
+        if not is_reason(reason) or of_header not in ("", reason):
+            fields.fault("reason", "reason")
+    fields.check()
+    return stated.strip(" ") if isinstance(stated, str) else of_header
