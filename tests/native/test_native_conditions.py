@@ -1,11 +1,16 @@
 """Versions as entity tags, and requests that may be repeated: If-None-Match, If-Match, Idempotency-Key."""
 
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from uuid import uuid4
 
 import pytest
 
 from dialects.signing import Hawk, Sent
 from native.client import CUSTOMERS, SARAH, Json, Native, faults, problem
+from serving import Answer
 
 # ── entity tags ──
 
@@ -147,3 +152,55 @@ def test_a_key_is_for_one_request(api: Native, sarah: Json) -> None:
         assert problem(answer) == (422, "idempotency-key-reused")
     for wrong in ("", "a b", "ä", "x" * 256):
         assert api.patch(sarah["id"], {"vip": "9"}, [("Idempotency-Key", wrong)]).status == 400
+
+
+# ── many at once ──
+
+
+def _at_once(deeds: Sequence[Callable[[], Answer]]) -> Counter[int]:
+    with ThreadPoolExecutor(len(deeds)) as pool:
+        return Counter(answer.status for answer in pool.map(lambda deed: deed(), deeds))
+
+
+def test_of_many_changes_of_one_version_one_holds(api: Native, sarah: Json) -> None:
+    """Whoever asks for version 1 when it is gone is refused, however close the requests come."""
+    deeds = [
+        partial(api.patch, sarah["id"], {"vip": str(number)}, [("If-Match", '"1"')]) for number in range(16)
+    ]
+    assert _at_once(deeds) == {200: 1, 412: 15}
+    assert api.get(sarah["id"]).json["version"] == 2
+
+
+def test_of_many_changes_without_a_condition_all_hold(api: Native, sarah: Json) -> None:
+    """Each is made upon the one before, and none is lost: a version each, a member each."""
+    names = [f"m{number}" for number in range(16)]
+    deeds = [partial(api.patch, sarah["id"], {"customData": {name: 1}}) for name in names]
+    assert _at_once(deeds) == {200: 16}
+    after = api.get(sarah["id"]).json
+    assert after["version"] == 17
+    assert set(names) <= set(after["customData"])
+    (page,) = api.listed(f"/customers/{sarah['id']}/versions", "versions", limit=200)
+    assert [one["changedFields"] for one in page[:16]] == [["customData"]] * 16
+    instants = [one["updatedAt"] for one in page]
+    assert instants == sorted(set(instants), reverse=True), "each version has an instant of its own"
+
+
+def test_of_many_restorations_with_one_key_one_is_done(api: Native, sarah: Json) -> None:
+    """The others get its answer, and none makes a version more."""
+    api.patch(sarah["id"], {"vip": "changed"})
+    key = [("Idempotency-Key", str(uuid4()))]
+    deeds = [partial(api.restore, sarah["id"], 1, key) for _ in range(12)]
+    assert _at_once(deeds) == {200: 12}
+    assert api.get(sarah["id"]).json["version"] == 3
+
+
+def test_of_many_who_want_one_external_id_back_one_gets_it(api: Native) -> None:
+    """Two customers that had it at different times cannot both have it again."""
+    wanted = str(uuid4())
+    had = []
+    for _ in range(6):
+        one = api.create(externalId=wanted)
+        api.patch(one["id"], {"externalId": None})
+        had.append(one["id"])
+    assert _at_once([partial(api.restore, one, 1) for one in had]) == {200: 1, 409: 5}
+    assert len(api.ids(externalId=wanted)) == 1

@@ -79,12 +79,12 @@ def curl(
 ) -> int:
     """Sign a request with a key of the data folder, send it, print the answer.
 
-    For the Trustist API, which takes signed requests only. Exits 1 if the answer
-    is a refusal (4xx or 5xx), 3 if the server cannot be reached.
+    For the Trustist API and the native one, which take signed requests only. Exits 1
+    if the answer is a refusal (4xx or 5xx), 3 if the server cannot be reached.
 
     Example: customary curl '/v1/customers?orgId=branch-london&pageSize=2'
     Example: customary curl -d '{"firstName": "Grace"}' /v1/customers
-    Example: customary curl -X PUT -d @change.json /v1/customers/3kTp9j2mN5xR
+    Example: customary curl '/native/v1/customers?email=ada@example.com'
     """
     content = _body(body)
     request = _request(settings_for(data, public_url=public_url), path, method, content, url)

@@ -33,6 +33,7 @@ def welcome(house: "House", address: str, demo: "Demo | None", *, root_key_made:
         "data": str(house.settings.data),
         "Trustly API": f"{url}/api/v1/customers",
         "Trustist API": f"{url}/v1/customers",
+        "native API": f"{url}/native/v1/customers",
         "API page": f"{url}/docs",
     }
     if root_key_made:
