@@ -1,14 +1,19 @@
-"""The engines that the contract holds, each opened on an empty store; PostgreSQL is one more opener here."""
+"""The engines that the contract holds, each opened on an empty store."""
 
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+import clusters
 from contracts.rows import Store
 from customary.app.ports import Engine
+from customary.storage.postgres import Address, PostgresEngine
+from customary.storage.postgres.migrations import migrate
+from customary.storage.schema.postgres import REFERENCE_TABLES, STEPS, TENANT_TABLES
 from customary.storage.sqlite import SQLiteEngine
 
 
@@ -21,7 +26,25 @@ def _sqlite(folder: Path) -> Iterator[Engine]:
     assert reasons == []
 
 
-OPENERS: dict[str, Callable[[Path], AbstractContextManager[Engine]]] = {"sqlite": _sqlite}
+def _migrate(url: str) -> None:
+    """Make the schema in an empty database."""
+    asyncio.run(migrate(Address(url), STEPS))
+
+
+@contextmanager
+def _postgres(version: int, _: Path) -> Iterator[Engine]:
+    tables = (*TENANT_TABLES, *reversed(REFERENCE_TABLES))
+    url = clusters.emptied_database(version, "contract", _migrate, tables)
+    engine = PostgresEngine(Address(url), migrating=False)
+    yield engine
+    engine.close()
+
+
+OPENERS: dict[str, Callable[[Path], AbstractContextManager[Engine]]] = {
+    "sqlite": _sqlite,
+    "postgres-16": partial(_postgres, 16),
+    "postgres-18": partial(_postgres, 18),
+}
 
 
 @pytest.fixture(params=OPENERS)

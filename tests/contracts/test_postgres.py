@@ -1,0 +1,375 @@
+"""What is PostgreSQL's own: roles and row-level security, migrations, several hosts, races and lost links."""
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import asyncpg
+import pytest
+
+import clusters
+from contracts.rows import (
+    NOON,
+    Store,
+    answer,
+    asking,
+    external,
+    leaf,
+    next_version,
+    page,
+    record,
+    replaced,
+    stored,
+)
+from contracts.test_engine_batches import upsert
+from customary.app.ports import ReadAnswer, ReadRecord, ReadTagged, ReadVersion, TagTaken, WriteTenant
+from customary.domain.access import Tenant
+from customary.domain.customer import TenantID
+from customary.domain.errors import Unavailable
+from customary.storage.postgres import Address, PostgresEngine
+from customary.storage.postgres.links import Link
+from customary.storage.postgres.migrations import migrate
+from customary.storage.schema import Step
+from customary.storage.schema.postgres import APP_ROLE, STEPS, TENANT_TABLES
+
+
+@pytest.fixture(params=sorted(clusters.VERSIONS))
+def version(request: pytest.FixtureRequest) -> int:
+    """Each major version in turn."""
+    number: int = request.param
+    return number
+
+
+@pytest.fixture
+def url(version: int) -> Iterator[str]:
+    """The address of an empty database."""
+    with clusters.fresh_database(version) as address:
+        yield address
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    """An event loop."""
+    with asyncio.Runner() as opened:
+        yield opened
+
+
+@pytest.fixture
+def stores(url: str, runner: asyncio.Runner) -> Iterator[list[Store]]:
+    """Three hosts on one database, as the contract suite speaks to a store."""
+    opened = [PostgresEngine(Address(url)) for _ in range(3)]
+    yield [Store(engine, runner) for engine in opened]
+    for engine in opened:
+        engine.close()
+
+
+def _execute(url: str, sql: str) -> None:
+    async def execute() -> None:
+        connection = await asyncpg.connect(url)
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
+
+    asyncio.run(execute())
+
+
+# ── Tenants are kept apart by the database, too ─────────────────────────────────────────────────────────
+
+
+def test_a_statement_that_forgets_its_tenant_sees_no_other(
+    url: str, stores: list[Store], runner: asyncio.Runner
+) -> None:
+    """Row-level security hides every row of every other tenant, and all rows while no tenant is named."""
+    mine, theirs = stores[0].new_tenant(), stores[0].new_tenant()
+    for tenant in (mine, theirs):
+        first = record(tenant)
+        stores[0].perform(stored(first, unique_tags=(external("a"),)), replaced(first, next_version(first)))
+
+    async def counts(tenant: uuid.UUID) -> dict[str, int]:
+        link = await Link.open(Address(url))
+        try:
+            await link.turn_to(tenant)
+            return {
+                name: await link.value(f"SELECT count(*) FROM {name} WHERE tenant_id <> $1", tenant)
+                for name in TENANT_TABLES
+            }
+        finally:
+            await link.close()
+
+    async def unnamed() -> int:
+        link = await Link.open(Address(url))
+        try:
+            await link.execute(f"SET ROLE {APP_ROLE}")
+            found: int = await link.value("SELECT count(*) FROM customary.customers")
+            return found
+        finally:
+            await link.close()
+
+    assert set(runner.run(counts(uuid.UUID(mine))).values()) == {0}
+    assert runner.run(unnamed()) == 0
+
+
+def test_a_tenants_work_cannot_write_for_another(
+    url: str, stores: list[Store], runner: asyncio.Runner
+) -> None:
+    """A row of another tenant can be neither added, changed nor deleted."""
+    mine, theirs = stores[0].new_tenant(), stores[0].new_tenant()
+    first = record(theirs)
+    stores[0].perform(stored(first))
+
+    async def attempts() -> list[object]:
+        link = await Link.open(Address(url))
+        found: list[object] = []
+        try:
+            await link.turn_to(uuid.UUID(mine))
+            found.append(await link.execute("UPDATE customary.customers SET version = 9"))
+            found.append(await link.execute("DELETE FROM customary.customers"))
+            try:
+                await link.execute(
+                    "INSERT INTO customary.tags (tenant_id, kind, tag, row_no) VALUES ($1, 1, ''::bytea, 1)",
+                    uuid.UUID(theirs),
+                )
+            except asyncpg.InsufficientPrivilegeError as refused:
+                found.append(refused.sqlstate)
+        finally:
+            await link.close()
+        return found
+
+    assert runner.run(attempts()) == [0, 0, "42501"]
+    assert stores[0].ask(ReadRecord(theirs, first.customer_id)) == first
+
+
+@pytest.mark.parametrize(
+    "breach",
+    [
+        "ALTER TABLE customary.customers DISABLE ROW LEVEL SECURITY",
+        "ALTER TABLE customary.answers DISABLE ROW LEVEL SECURITY",
+        "ALTER TABLE customary_keys.customer_keys NO FORCE ROW LEVEL SECURITY",
+        f"CREATE POLICY oops ON customary.answers TO {APP_ROLE} USING (true)",
+        f"ALTER TABLE customary.meta OWNER TO {APP_ROLE}",
+    ],
+)
+def test_a_database_that_does_not_keep_tenants_apart_is_refused(url: str, breach: str) -> None:
+    """The start looks for itself, and starts nothing when a row of another tenant could be seen."""
+    PostgresEngine(Address(url)).close()
+    _execute(url, breach)
+    with pytest.raises(Unavailable, match="keep tenants apart"):
+        PostgresEngine(Address(url))
+
+
+def test_the_server_may_log_in_as_one_who_owns_nothing(
+    url: str, version: int, runner: asyncio.Runner
+) -> None:
+    """An owner migrates; the server works as another, and cannot take a step of the schema itself."""
+    cluster = clusters.shared(version)
+    database = url.rpartition("/")[2]
+    owner, worker = f"owner_{database}", f"worker_{database}"
+    cluster.execute(f"CREATE ROLE {owner} LOGIN CREATEROLE; ALTER DATABASE {database} OWNER TO {owner}")
+    cluster.execute(f"CREATE ROLE {worker} LOGIN")
+    try:
+        by_owner, by_worker = (Address(cluster.url(database, user)) for user in (owner, worker))
+        with pytest.raises(Unavailable, match="customary migrate"):
+            PostgresEngine(by_worker)
+        assert runner.run(migrate(by_owner, STEPS)) == len(STEPS)
+        cluster.execute(f"GRANT customary_app, customary_house TO {worker}")
+        engine = PostgresEngine(by_worker)
+        store = Store(engine, runner)
+        tenant = store.new_tenant()
+        first = record(tenant)
+        store.perform(stored(first))
+        assert store.ask(ReadRecord(tenant, first.customer_id)) == first
+        engine.close()
+    finally:
+        cluster.execute(f"DROP DATABASE {database} WITH (FORCE); CREATE DATABASE {database}".split(";")[0])
+        cluster.execute(f"CREATE DATABASE {database}")
+        cluster.execute(f"REVOKE customary_app, customary_house FROM {worker}")
+        cluster.execute(f"DROP OWNED BY {owner} CASCADE; DROP ROLE {worker}; DROP ROLE {owner}")
+
+
+# ── Migrations ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_hosts_that_start_at_once_migrate_once(url: str) -> None:
+    """Any number of hosts may start on an empty database; each step is taken by one of them."""
+    with ThreadPoolExecutor(6) as pool:
+        engines = list(pool.map(lambda _: PostgresEngine(Address(url)), range(6)))
+    for engine in engines:
+        engine.close()
+    assert asyncio.run(migrate(Address(url), STEPS)) == 0
+
+
+def test_a_migration_goes_on_where_it_was_ended(url: str) -> None:
+    """Whatever step was the last, the next start takes the rest and no step twice."""
+    taken = 0
+    for upto in (1, 2, 5, len(STEPS) - 1, len(STEPS)):
+        assert asyncio.run(migrate(Address(url), STEPS[:upto])) == upto - taken
+        taken = upto
+    PostgresEngine(Address(url)).close()
+
+
+def test_another_programs_schema_is_refused_and_not_touched(url: str) -> None:
+    """A step that reads otherwise, or one that is not known here, stops the start."""
+    asyncio.run(migrate(Address(url), STEPS))
+    with pytest.raises(Unavailable, match="newer version"):
+        asyncio.run(migrate(Address(url), STEPS[:-1]))
+    other = (*STEPS[:-1], Step(len(STEPS), "SELECT 1"))
+    with pytest.raises(Unavailable, match="another schema"):
+        asyncio.run(migrate(Address(url), other))
+
+
+def test_a_server_that_may_not_migrate_says_what_to_do(url: str) -> None:
+    """With migrations switched off, a database without a schema is refused."""
+    with pytest.raises(Unavailable, match="customary migrate"):
+        PostgresEngine(Address(url), migrating=False)
+
+
+# ── Several hosts ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _at_once(stores: list[Store], jobs: list[Any]) -> list[Any]:
+    """Perform jobs at once, in turn on each host."""
+
+    async def together() -> list[Any]:
+        deeds = [stores[place % len(stores)].engine.perform(job) for place, job in enumerate(jobs)]
+        return await asyncio.gather(*deeds, return_exceptions=True)
+
+    return stores[0].run(together())
+
+
+def test_upserts_of_one_customer_on_all_hosts_leave_one_record(stores: list[Store]) -> None:
+    """64 jobs that find or create the same customer, on three hosts: one record, each change on the last."""
+    tenant = stores[0].new_tenant()
+    outcomes = _at_once(stores, [upsert(tenant, "same")] * 64)
+    assert len(set(outcomes)) == 1, outcomes
+    found = stores[1].ask(ReadTagged(tenant, external("same")))
+    assert (found.customer_id, found.version) == (outcomes[0], 64)
+    assert stores[2].ask(page(tenant))[1] == 1
+    assert [stores[2].ask(ReadVersion(tenant, found.customer_id, n)).version for n in (1, 32, 63)] == [
+        1,
+        32,
+        63,
+    ]
+
+
+def test_a_tag_is_taken_once_on_all_hosts(stores: list[Store]) -> None:
+    """Of jobs that take the same tag unseen, one has it, and every other is told that it is taken."""
+    tenant = stores[0].new_tenant()
+    jobs = [asking(stored(record(tenant), unique_tags=(external("same"),))) for _ in range(24)]
+    others = [asking(stored(record(tenant), unique_tags=(external(str(n)),))) for n in range(24)]
+    outcomes = _at_once(stores, [job for pair in zip(jobs, others, strict=True) for job in pair])
+    assert sorted(type(one).__name__ for one in outcomes[::2]) == ["NoneType", *["TagTaken"] * 23]
+    assert [one for one in outcomes[1::2] if one is not None] == []
+    assert stores[0].ask(page(tenant))[1] == 25
+
+
+def test_an_idempotency_key_is_used_once_on_all_hosts(stores: list[Store]) -> None:
+    """Jobs that find no answer under a key and leave one: the first leaves it, the others find it."""
+    tenant = stores[0].new_tenant()
+
+    def job() -> Any:
+        first = record(tenant)
+        kept = answer(tenant, "key", first)
+        found = yield ReadAnswer(tenant, kept.key_tag, NOON)
+        if found is None:
+            yield stored(first, answer=kept)
+            return first.customer_id
+        return found.customer_id
+
+    outcomes = _at_once(stores, [job] * 30)
+    assert len(set(outcomes)) == 1, outcomes
+    assert stores[0].ask(page(tenant))[1] == 1
+
+
+def test_a_change_on_one_host_is_noticed_on_another(stores: list[Store], runner: asyncio.Runner) -> None:
+    """Another host's change of the registry shows once the store is looked at."""
+    before = stores[1].engine.generation()
+    stores[0].new_tenant()
+    assert stores[1].engine.generation() == before
+    runner.run(stores[1].engine.poll())
+    assert stores[1].engine.generation() == stores[0].engine.generation() != before
+
+
+# ── What goes wrong ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_deadlock_is_run_again(url: str, stores: list[Store], runner: asyncio.Runner) -> None:
+    """A transaction that the server ends for another's sake (40P01) is run again, and nobody hears of it."""
+    store = stores[0]
+    tenant = store.new_tenant()
+    first = record(tenant)
+    store.perform(stored(first, unique_tags=(external("a"),)))
+
+    async def crossing() -> Any:
+        other, watch = await asyncpg.connect(url), await asyncpg.connect(url)
+        await other.execute("SET deadlock_timeout = '1h'; BEGIN")  # so that the job is the one to be ended
+        await other.execute("UPDATE customary.counters SET entry_no = entry_no WHERE tenant_id = $1", tenant)
+        job = asyncio.ensure_future(store.engine.perform(upsert(tenant, "a")))
+        waits = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%counters%'"
+            " AND datname = current_database()"
+        )
+        while not await watch.fetchval(waits):
+            await asyncio.sleep(0.01)
+        # Held by the job, which waits for the counters: now each waits for the other.
+        await other.execute("UPDATE customary.customers SET merchant_no = 1 WHERE tenant_id = $1", tenant)
+        await other.execute("COMMIT")
+        for connection in (other, watch):
+            await connection.close()
+        return await job
+
+    assert runner.run(crossing()) == first.customer_id
+    assert store.ask(ReadRecord(tenant, first.customer_id)).version == 2
+
+
+def test_cut_connections_are_opened_again(url: str, stores: list[Store], runner: asyncio.Runner) -> None:
+    """Work whose connection was cut before COMMIT is done on another one."""
+    store = stores[0]
+    tenant = store.new_tenant()
+    first = record(tenant)
+    store.perform(stored(first))
+    store.ask(ReadRecord(tenant, first.customer_id))
+    database = url.rpartition("/")[2]
+    cut = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
+    _execute(url.rpartition("/")[0] + "/postgres", cut)
+    assert store.ask(ReadRecord(tenant, first.customer_id)) == first
+    second = record(tenant)
+    store.perform(stored(second))
+    _execute(url.rpartition("/")[0] + "/postgres", cut)
+    store.engine.perform_now([asking(replaced(second, next_version(second)))])
+    assert store.engine.read_now(asking(ReadRecord(tenant, second.customer_id))).version == 2
+    runner.run(store.engine.poll())
+
+
+def test_a_database_that_is_away_is_unavailable(url: str) -> None:
+    """Who cannot reach the database is told so, without a word of its address."""
+    wrong = url.rpartition("/")[0].replace(clusters.HOST, "127.0.0.2") + "/nowhere"
+    with pytest.raises(Unavailable) as refused:
+        PostgresEngine(Address(wrong))
+    assert "nowhere" not in f"{refused.value} {refused.value.detail}"
+
+
+def test_a_refused_write_of_a_job_that_goes_on_costs_nobody_else(stores: list[Store]) -> None:
+    """A tag that only the database knows is held refuses its own job; the rest of the batch is stored."""
+    tenant = stores[0].new_tenant()
+    stores[0].perform(stored(record(tenant), unique_tags=(external("held"),)))
+    jobs = [asking(stored(record(tenant), unique_tags=(external(str(n)),))) for n in range(20)]
+    jobs[11] = asking(stored(record(tenant), unique_tags=(external("held"),)))
+    outcomes = stores[1].outcomes(*jobs)
+    assert [type(one) for one in outcomes if one is not None] == [TagTaken]
+    assert stores[2].ask(page(tenant))[1] == 20
+
+
+def test_the_house_and_a_tenant_take_turns_on_one_link(url: str, stores: list[Store]) -> None:
+    """One commit may hold work for the house and for tenants, each under its own rights."""
+    made = [str(uuid.uuid4()) for _ in range(2)]
+    jobs = []
+    for tenant_id in made:
+        jobs.append(
+            asking(WriteTenant(Tenant(TenantID(tenant_id), "T", NOON), (), leaf(tenant_id, "tenant")))
+        )
+        jobs.append(asking(stored(record(tenant_id), unique_tags=(external("a"),))))
+    stores[0].engine.perform_now(jobs)
+    assert [stores[1].ask(page(tenant_id))[1] for tenant_id in made] == [1, 1]
