@@ -33,8 +33,11 @@ def _migrate(url: str) -> None:
 
 @contextmanager
 def _postgres(version: int, _: Path) -> Iterator[Engine]:
-    tables = (*TENANT_TABLES, *reversed(REFERENCE_TABLES))
-    url = clusters.emptied_database(version, "contract", _migrate, tables)
+    tables = {*TENANT_TABLES, *REFERENCE_TABLES} - {"customary.generations"}
+    ordered = sorted(
+        tables, key=lambda name: REFERENCE_TABLES[::-1].index(name) if name in REFERENCE_TABLES else -1
+    )
+    url = clusters.emptied_database(version, "contract", _migrate, ordered)
     engine = PostgresEngine(Address(url), migrating=False)
     yield engine
     engine.close()

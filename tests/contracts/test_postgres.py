@@ -24,7 +24,15 @@ from contracts.rows import (
     stored,
 )
 from contracts.test_engine_batches import upsert
-from customary.app.ports import ReadAnswer, ReadRecord, ReadTagged, ReadVersion, TagTaken, WriteTenant
+from customary.app.ports import (
+    ReadAnswer,
+    ReadGeneration,
+    ReadRecord,
+    ReadTagged,
+    ReadVersion,
+    TagTaken,
+    WriteTenant,
+)
 from customary.domain.access import Tenant
 from customary.domain.customer import TenantID
 from customary.domain.errors import Unavailable
@@ -290,6 +298,45 @@ def test_a_change_on_one_host_is_noticed_on_another(stores: list[Store], runner:
     assert stores[1].engine.generation() == before
     runner.run(stores[1].engine.poll())
     assert stores[1].engine.generation() == stores[0].engine.generation() != before
+
+
+def test_a_job_is_told_the_generation_of_the_state_that_it_writes_to(stores: list[Store]) -> None:
+    """Whatever another host has changed of the registry, a job that was told an older number runs again."""
+    tenant = stores[0].new_tenant()
+    engine = stores[0].engine
+    told: list[int] = []
+
+    def job() -> Any:
+        told.append(engine.generation())
+        first = record(tenant, sealed=b"%d" % told[-1])
+        yield stored(first)
+        return first.customer_id
+
+    for _ in range(3):
+        stores[1].new_tenant()
+        known = engine.generation()
+        customer_id = stores[0].run(engine.perform(job))
+        assert told[-2:] == [known, known + 1]
+        assert stores[1].ask(ReadRecord(tenant, customer_id)).sealed == b"%d" % (known + 1)
+        stores[1].new_tenant()
+        number, read = stores[0].run(engine.read(noting(engine)))
+        assert number == read == known + 2
+        stores[1].new_tenant()
+        ((number, read),) = engine.perform_now([noting(engine)])
+        assert number == read == known + 3
+        stores[1].new_tenant()
+        number, read = engine.read_now(noting(engine))
+        assert number == read == known + 4
+
+
+def noting(engine: Any) -> Any:
+    """A job that returns the generation it is told, and that of the state it reads."""
+
+    def job() -> Any:
+        told = engine.generation()
+        return told, (yield ReadGeneration())
+
+    return job
 
 
 # ── What goes wrong ─────────────────────────────────────────────────────────────────────────────────────

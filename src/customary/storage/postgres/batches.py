@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from customary.app.ports import Job
 from customary.domain.errors import CustomaryError, OutcomeUnknown, Unavailable
+from customary.storage.postgres.answering import whom
 from customary.storage.postgres.failures import (
     FAILURES,
     Lost,
@@ -24,7 +25,7 @@ from customary.storage.postgres.failures import (
     translated,
 )
 from customary.storage.postgres.links import Lane, Link, Whom
-from customary.storage.postgres.running import Batch, Spoiled, Turn, whom
+from customary.storage.postgres.running import Batch, Generation, Spoiled, Turn
 
 BATCH_JOBS_MAX: Final = 128
 ATTEMPTS_MAX: Final = 6
@@ -63,13 +64,13 @@ class Batches:
         *,
         writing: bool,
         of_one_tenant_max: int,
-        committed: Callable[[Batch], None],
+        known: Generation,
     ) -> None:
-        """``committed`` is told of a batch before its waiters are."""
+        """``known`` is told of a change of the registry before the waiters of its batch are."""
         self._lane = lane
+        self._known = known
         self._writing = writing
         self._of_one_max = of_one_tenant_max
-        self._committed = committed
         self._queues: dict[Whom, deque[Waiting]] = {}
         self._running: dict[Whom, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -81,7 +82,7 @@ class Batches:
             raise Unavailable(detail="the store is closed")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        turn = Turn(job)
+        turn = Turn(job, self._known)
         turn.start()
         waiting = Waiting(turn, future)
         if turn.done:  # it has asked for nothing
@@ -199,7 +200,7 @@ class Batches:
         raise failure if isinstance(failure, CustomaryError) else translated(failure) from None
 
     async def _once(self, link: Link, asker: Whom, turns: Sequence[Turn], suspects: Lost | None) -> None:
-        run = Batch(link, turns, writing=self._writing)
+        run = Batch(link, turns, self._known, writing=self._writing)
         if not self._writing:
             async with link.reading(asker):
                 await run.run()
@@ -208,7 +209,8 @@ class Batches:
         await run.run(suspects)
         if run.wrote:
             await link.commit()
-            self._committed(run)
+            if run.generation is not None:
+                self._known.number = run.generation
         else:
             await link.roll_back()
 

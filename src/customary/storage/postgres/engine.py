@@ -9,6 +9,7 @@ It must never know customers or keys, nor what a row holds.
 """
 
 import asyncio
+import os
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import Any, Final, TypeVar
 from customary.app.ports import Job
 from customary.domain.errors import Unavailable
 from customary.storage.postgres import guard
+from customary.storage.postgres.answering import whom
 from customary.storage.postgres.batches import (
     ATTEMPTS_MAX,
     WRITING_OF_ONE_TENANT_MAX,
@@ -32,7 +34,7 @@ from customary.storage.postgres.failures import (
 from customary.storage.postgres.links import HOUSE, Address, Lane, Link
 from customary.storage.postgres.migrations import migrate, require_newest
 from customary.storage.postgres.registry import generation_of
-from customary.storage.postgres.running import Batch, Spoiled, Turn, whom
+from customary.storage.postgres.running import Batch, Generation, Spoiled, Turn
 from customary.storage.schema.postgres import STEPS
 
 T = TypeVar("T")
@@ -45,6 +47,8 @@ SET_META: Final = """
 INSERT INTO customary.meta (name, value) VALUES ($1, $2)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
+NAME_STORE: Final = "INSERT INTO customary.meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING"
+_STORE_ID: Final = "store_id"
 _SETUP_LOCK: Final = "SELECT pg_advisory_xact_lock(1668641653)"
 _ONE_STATE: Final = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -62,7 +66,7 @@ class PostgresEngine:
         apart.
         """
         self._address = address
-        self._generation = 0
+        self._known = Generation()
         self._aside = _Aside()
         self._beside: Link | None = None
         self._lanes: _Lanes | None = None
@@ -107,7 +111,7 @@ class PostgresEngine:
 
     def generation(self) -> int:
         """Return the number of the last known change of tenants, merchants or credentials (see ``poll``)."""
-        return self._generation
+        return self._known.number
 
     # ── Beside the port ─────────────────────────────────────────────────────────────────────────────────
 
@@ -158,33 +162,28 @@ class PostgresEngine:
         if self._closed:
             raise Unavailable(detail="the store is closed")
         if self._lanes is None:
-            self._lanes = _Lanes(self._address, self)
+            self._lanes = _Lanes(self._address, self._known)
         return self._lanes
-
-    def committed(self, batch: Batch) -> None:
-        """Note what a batch changed that others are told of."""
-        if batch.generation is not None:
-            self._generation = max(self._generation, batch.generation)
 
     async def _look(self) -> None:
         lanes = self._opened()
         self._polling = None  # who asks from now on asks for a later look
         async with lanes.polling.link(HOUSE) as link, link.reading(HOUSE):
-            self._generation = max(self._generation, await generation_of(link))
+            self._known.number = await generation_of(link)
 
     def _looked(self, look: "asyncio.Future[None]") -> None:
         if self._polling is look:
             self._polling = None
 
     async def _scanned(self, job: Job[T]) -> T:
-        turn = _started(job)
+        turn = self._started(job)
         if not turn.done:
             asker = whom(turn.request)
             async with (
                 self._opened().scanning.link(asker) as link,
                 link.reading(asker, how=_ONE_STATE),
             ):
-                await Batch(link, [turn], writing=False).run()
+                await Batch(link, [turn], self._known, writing=False).run(verifying=False)
         result: T = _result(turn)
         return result
 
@@ -194,8 +193,19 @@ class PostgresEngine:
         await self._told((migrate if migrating else require_newest)(self._address, STEPS))
         link = await self._link_beside()
         await self._told(guard.check(link))
+        if await self._meta(_STORE_ID) is None:
+            await self._name_store(link)
         async with link.reading(HOUSE):
-            self._generation = await generation_of(link)
+            self._known.number = await generation_of(link)
+
+    async def _name_store(self, link: Link) -> None:
+        """Give the store an identity, so that what is kept elsewhere about it is not taken for another's."""
+        await link.begin(HOUSE)
+        try:
+            await link.execute(NAME_STORE, _STORE_ID, os.urandom(16))
+            await link.commit()
+        finally:
+            await link.roll_back()
 
     async def _link_beside(self) -> Link:
         if self._beside is None or self._beside.gone:
@@ -209,18 +219,19 @@ class PostgresEngine:
         return link
 
     async def _read_beside(self, job: Job[T]) -> T:
-        turn = _started(job)
-        if not turn.done:
-            link = await self._link_beside()
-            async with link.reading(whom(turn.request), how=_ONE_STATE):
-                await Batch(link, [turn], writing=False).run()
+        link = await self._link_beside()
+        async with link.reading(HOUSE, how=_ONE_STATE):
+            self._known.number = await generation_of(link)
+            turn = self._started(job)
+            if not turn.done:
+                await Batch(link, [turn], self._known, writing=False).run()
         result: T = _result(turn)
         return result
 
     async def _performed(self, jobs: list[Job[T]]) -> list[T]:
         suspects: Lost | None = None
         for attempt in range(ATTEMPTS_MAX):
-            turns = [_started(job) for job in jobs]
+            turns = [self._started(job) for job in jobs]
             link = await self._link_beside()
             try:
                 return await self._committed_together(link, turns, suspects)
@@ -236,15 +247,21 @@ class PostgresEngine:
 
     async def _committed_together(self, link: Link, turns: list[Turn], suspects: Lost | None) -> list[Any]:
         await link.begin(next((whom(turn.request) for turn in turns if not turn.done), HOUSE))
-        batch = Batch(link, turns, writing=True)
+        batch = Batch(link, turns, self._known, writing=True)
         try:
             await batch.run(suspects)
         except Spoiled as spoiled:
             return [_result(spoiled.turn)]
         results = [_result(turn) for turn in turns]
         await link.commit()
-        self.committed(batch)
+        if batch.generation is not None:
+            self._known.number = batch.generation
         return results
+
+    def _started(self, job: Job[Any]) -> Turn:
+        turn = Turn(job, self._known)
+        turn.start()
+        return turn
 
     async def _meta(self, name: str) -> bytes | None:
         link = await self._link_beside()
@@ -268,12 +285,6 @@ class PostgresEngine:
             raise translated(failure) from None
 
 
-def _started(job: Job[Any]) -> Turn:
-    turn = Turn(job)
-    turn.start()
-    return turn
-
-
 def _result(turn: Turn) -> Any:
     if turn.error is not None:
         raise turn.error
@@ -283,17 +294,15 @@ def _result(turn: Turn) -> Any:
 class _Lanes:
     """The links of one event loop, by what they are for: none waits for another kind of work."""
 
-    def __init__(self, address: Address, engine: PostgresEngine) -> None:
+    def __init__(self, address: Address, known: Generation) -> None:
         self.scanning, self.polling = Lane(address, 1), Lane(address, 1)
         lanes = self._lanes = [self.scanning, self.polling]
         writing, reading = Lane(address, WRITING_LINKS), Lane(address, READING_LINKS)
         lanes += (writing, reading)
         self.writing = Batches(
-            writing, writing=True, of_one_tenant_max=WRITING_OF_ONE_TENANT_MAX, committed=engine.committed
+            writing, writing=True, of_one_tenant_max=WRITING_OF_ONE_TENANT_MAX, known=known
         )
-        self.reading = Batches(
-            reading, writing=False, of_one_tenant_max=READING_LINKS, committed=engine.committed
-        )
+        self.reading = Batches(reading, writing=False, of_one_tenant_max=READING_LINKS, known=known)
 
     async def close(self) -> None:
         """Part from the server."""

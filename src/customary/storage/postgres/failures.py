@@ -40,14 +40,14 @@ _GONE: Final = (
 
 
 class Lost(Exception):
-    """Somebody else was first with a tag, an id or a version: the batch is run again whole.
+    """Somebody else was first with a tag, an id, a version or a tenant's keys: the batch is run again whole.
 
     ``keys`` are, by tenant, what may be held by now: it is looked at first the next time.
     """
 
-    def __init__(self, tenant_id: str, *keys: Any) -> None:
+    def __init__(self, tenant_id: str = "", *keys: Any) -> None:
         super().__init__("the batch lost a race")
-        self.keys: dict[str, set[Any]] = {tenant_id: set(keys)}
+        self.keys: dict[str, set[Any]] = {tenant_id: set(keys)} if keys else {}
 
     def joined(self, before: "Lost | None") -> "Lost":
         """Return this with what was lost before it."""

@@ -46,7 +46,6 @@ class Pending(msgspec.Struct):
     changed: dict[str, int] = msgspec.field(default_factory=dict)
     stored_versions: dict[int, int] = msgspec.field(default_factory=dict)
     passed_versions: list[Held] = msgspec.field(default_factory=list)
-    rewrapped: dict[int, tuple[bytes, bytes]] = msgspec.field(default_factory=dict)
     unique_dropped: set[tuple[int, bytes, int]] = msgspec.field(default_factory=set)
     unique_added: dict[TagKey, int] = msgspec.field(default_factory=dict)
     tags: dict[tuple[int, bytes, int], bool] = msgspec.field(default_factory=dict)
@@ -64,6 +63,7 @@ class Overlay:
         self.records: dict[str, Held | None] = {}
         self.holders: dict[TagKey, int | None] = {}
         self.answers: dict[bytes, StoredAnswer | None] = {}
+        self.buried: set[str] = set()
         self.pending = Pending()
         self.write_count = 0
         self.written: set[Key] = set()
@@ -103,7 +103,9 @@ class Overlay:
         """Return the answer, or raise Unknown."""
         if type(request) is ReadRecord:
             held = self._record(request.customer_id)
-            return None if held is None else held.record
+            if held is None or request.merchant_no not in (None, held.record.merchant_no):
+                return None
+            return held.record
         if type(request) is ReadTagged:
             key = (request.tag.kind, request.tag.digest)
             if key not in self.holders:
@@ -112,9 +114,7 @@ class Overlay:
             if row_no is None:
                 return None
             held = self._record(self._ids[row_no])
-            if held is None or request.merchant_no not in (None, held.record.merchant_no):
-                return None
-            return held.record
+            return None if held is None else held.record
         if type(request) is ReadAnswer:
             if request.key_tag not in self.answers:
                 raise Unknown(request.key_tag)
@@ -163,15 +163,20 @@ class Overlay:
         held = self.records.get(record.customer_id)
         if request.replaces is None:
             row_no = self._next_row
-            refused = held is not None
+            refused = held is not None or record.customer_id in self.buried
         else:
             row_no = 0 if held is None else held.row_no
-            refused = held is None or held.record.version != request.replaces
+            # What was sealed under a key that was wrapped or drawn anew since must not be stored.
+            refused = (
+                held is None
+                or held.record.version != request.replaces
+                or held.record.wrapped_key != record.wrapped_key
+            )
         for tag in request.unique_tags:
             if not refused and self.holders.get((tag.kind, tag.digest)) not in (None, row_no):
                 raise TagTaken(tag.kind)
         if refused:
-            raise Outdated(detail="another version is stored, or the record exists")
+            raise Outdated(detail="another version or key is stored, or the record exists or was erased")
         if held is None:
             self._next_row -= 1
             self.pending.added[record.customer_id] = row_no
@@ -190,9 +195,6 @@ class Overlay:
         else:
             pending.changed[customer_id] = held.row_no
             pending.stored_versions[held.row_no] = held.record.version
-        if record.wrapped_key != held.record.wrapped_key and customer_id not in pending.added:
-            before = pending.rewrapped.get(held.row_no, (held.record.wrapped_key, b""))[0]
-            pending.rewrapped[held.row_no] = (before, record.wrapped_key)
 
     def _move_unique_tags(self, request: Write, row_no: int) -> None:
         pending = self.pending

@@ -18,6 +18,7 @@ from customary.app.ports import (
     StoredAnswer,
     Tag,
 )
+from customary.domain.errors import NotFound
 from customary.storage.postgres.links import Link
 from customary.storage.postgres.rows import instant_at, record, storable, tenant_of
 
@@ -66,9 +67,17 @@ FROM unnest($2::bigint[], $3::bytea[]) AS a (kind, tag)
 JOIN customary.unique_tags AS u ON u.tenant_id = $1 AND u.kind = a.kind AND u.tag = a.tag
 JOIN customary.customers AS c ON c.tenant_id = $1 AND c.row_no = u.row_no
 """
-TAGS_OF_ROW: Final = """
-SELECT count(*) FROM unnest($2::bigint[], $3::bytea[]) AS a (kind, tag)
-JOIN customary.tags AS t ON t.tenant_id = $1 AND t.kind = a.kind AND t.tag = a.tag AND t.row_no = $4
+TAGS_OF_ROWS: Final = """
+SELECT t.row_no, count(*) AS held FROM unnest($2::bigint[], $3::bytea[]) AS a (kind, tag)
+JOIN customary.tags AS t ON t.tenant_id = $1 AND t.kind = a.kind AND t.tag = a.tag
+WHERE t.row_no = ANY($4::bigint[]) GROUP BY t.row_no
+"""
+ROW_OF_CUSTOMER: Final = """
+SELECT row_no FROM customary.customers
+WHERE tenant_id = $1 AND customer_id = $2 AND ($3::bigint IS NULL OR merchant_no = $3)
+"""
+BURIED: Final = """
+SELECT customer_id FROM customary.tombstones WHERE tenant_id = $1 AND customer_id = ANY($2::text[])
 """
 
 
@@ -110,6 +119,12 @@ async def answers(link: Link, tenant_id: str, key_tags: Iterable[bytes]) -> dict
     }
 
 
+async def buried(link: Link, tenant_id: str, ids: Iterable[str]) -> set[str]:
+    """Return which of these ids have a tombstone."""
+    rows = await link.fetch(BURIED, tenant_of(tenant_id), sorted(filter(storable, ids)))
+    return {row["customer_id"] for row in rows}
+
+
 async def read_version(link: Link, request: ReadVersion) -> SealedCustomer | None:
     """Return the record as it was at that version, which may be the current one."""
     current = await records(link, request.tenant_id, [request.customer_id], locked=False)
@@ -137,11 +152,14 @@ _TAGGED_OF_MERCHANT: Final = (
 
 
 @cache
-def page_statements(tag_count: int, of_merchant: bool, newest_first: bool) -> tuple[str, str]:
+def page_statements(
+    tag_count: int, of_merchant: bool, newest_first: bool, behind: bool = False
+) -> tuple[str, str]:
     """Return the statements that list and that count the row numbers of a page, for this many tags.
 
     They depend on the shape of a question alone, never on a value. Arguments are the tenant, the merchant if
-    there is one, kind and digest of each tag; and then, to list, limit and offset.
+    there is one, kind and digest of each tag; and then, to list, limit, offset and the row that the page is
+    ``behind``, if it is behind one.
     """
     parts = [_TAGGED_OF_MERCHANT if of_merchant else _TAGGED]
     if not tag_count:
@@ -154,8 +172,9 @@ def page_statements(tag_count: int, of_merchant: bool, newest_first: bool) -> tu
         )
         place += 2
     order = "ORDER BY c.row_no DESC" if newest_first else "ORDER BY c.row_no"
+    start = f"AND c.row_no {'<' if newest_first else '>'} ${place + 3}" if behind else ""
     return (
-        " ".join(("SELECT c.row_no", *parts, order, f"LIMIT ${place + 1} OFFSET ${place + 2}")),
+        " ".join(("SELECT c.row_no", *parts, start, order, f"LIMIT ${place + 1} OFFSET ${place + 2}")),
         " ".join(("SELECT count(*)", *parts)),
     )
 
@@ -163,9 +182,12 @@ def page_statements(tag_count: int, of_merchant: bool, newest_first: bool) -> tu
 async def read_page(link: Link, request: ReadPage) -> tuple[list[SealedCustomer], int]:
     """Return the records of the page, and how many there are on all pages, or -1 where nobody asked."""
     tenant = tenant_of(request.tenant_id)
-    if request.unique_tags:
+    behind = None if request.after is None else await _row_behind(link, tenant, request)
+    if request.unique_tags or request.unique_tags_any:
         numbers = await _uniquely_tagged(link, tenant, request)
         total = len(numbers)
+        if behind is not None:
+            numbers = [one for one in numbers if (one < behind if request.newest_first else one > behind)]
         numbers = numbers[request.offset : request.offset + request.limit]
     else:
         asked: list[object] = [tenant]
@@ -173,29 +195,44 @@ async def read_page(link: Link, request: ReadPage) -> tuple[list[SealedCustomer]
             asked.append(request.merchant_no)
         for tag in request.tags:
             asked += (tag.kind, tag.digest)
-        of_merchant = request.merchant_no is not None
-        listing, counting = page_statements(len(request.tags), of_merchant, request.newest_first)
-        numbers = [row["row_no"] for row in await link.fetch(listing, *asked, request.limit, request.offset)]
+        listing, counting = page_statements(
+            len(request.tags), request.merchant_no is not None, request.newest_first, behind is not None
+        )
+        place = [] if behind is None else [behind]
+        rows = await link.fetch(listing, *asked, request.limit, request.offset, *place)
+        numbers = [row["row_no"] for row in rows]
         total = await link.value(counting, *asked) if request.counted else -1
     found = {row["row_no"]: row for row in await link.fetch(ROWS, tenant, numbers)} if numbers else {}
     page = [record(request.tenant_id, found[number]) for number in numbers if number in found]
     return page, total if request.counted else -1
 
 
+async def _row_behind(link: Link, tenant: UUID, request: ReadPage) -> int:
+    """Return the number of the row that a page comes after."""
+    after = request.after
+    row_no: int | None = None
+    if after is not None and storable(after):
+        row_no = await link.value(ROW_OF_CUSTOMER, tenant, after, request.merchant_no)
+    if row_no is None:
+        raise NotFound
+    return row_no
+
+
 async def _uniquely_tagged(link: Link, tenant: UUID, request: ReadPage) -> list[int]:
-    """Return the number of the one row that holds all tags, or nothing."""
-    wanted = {(tag.kind, tag.digest) for tag in request.unique_tags}
-    kinds, tags = zip(*wanted, strict=True)
-    rows = await link.fetch(HOLDERS, tenant, list(kinds), list(tags))
-    numbers = {row["row_no"] for row in rows}
-    if len(rows) != len(wanted) or len(numbers) != 1:
-        return []
-    if request.merchant_no is not None and rows[0]["merchant_no"] != request.merchant_no:
-        return []
+    """Return the numbers of the rows that hold all tags and one of those of which one is enough, in order."""
+    every = {(tag.kind, tag.digest) for tag in request.unique_tags}
+    either = {(tag.kind, tag.digest) for tag in request.unique_tags_any}
+    asked = list(every | either)
+    rows = await link.fetch(HOLDERS, tenant, [kind for kind, _ in asked], [tag for _, tag in asked])
+    held: dict[int, set[TagKey]] = {}
+    for row in rows:
+        if request.merchant_no in (None, row["merchant_no"]):
+            held.setdefault(row["row_no"], set()).add((row["kind"], row["tag"]))
+    numbers = [row_no for row_no, tags in held.items() if tags >= every and (not either or tags & either)]
     others: set[Tag] = set(request.tags)
-    if others:
-        digests = [tag.digest for tag in others], [tag.kind for tag in others]
-        held = await link.value(TAGS_OF_ROW, tenant, digests[1], digests[0], rows[0]["row_no"])
-        if held != len(others):
-            return []
-    return [rows[0]["row_no"]]
+    if others and numbers:
+        kinds, digests = [tag.kind for tag in others], [tag.digest for tag in others]
+        counts = await link.fetch(TAGS_OF_ROWS, tenant, kinds, digests, numbers)
+        whole = {row["row_no"] for row in counts if row["held"] == len(others)}
+        numbers = [row_no for row_no in numbers if row_no in whole]
+    return sorted(numbers, reverse=request.newest_first)

@@ -14,6 +14,7 @@ from customary.app.ports import (
     LeafRow,
     MarkUsed,
     ReadCredentials,
+    ReadGeneration,
     ReadMerchants,
     ReadTenantKeys,
     ReadTenants,
@@ -55,7 +56,7 @@ WHERE tenant_id = $1 ORDER BY purpose, key_version
 # With its secrets in one statement: two would see two states.
 CREDENTIALS: Final = """
 SELECT c.key_id, c.tenant_id, c.scheme, c.merchant_no, c.permissions, c.created_at, c.expires_at,
-       c.revoked_at, c.last_used_at, s.kept, s.expires_at AS secret_expires_at
+       c.revoked_at, c.last_used_at, c.fields, s.kept, s.expires_at AS secret_expires_at
 FROM customary.credentials AS c LEFT JOIN customary.credential_secrets AS s ON s.key_id = c.key_id
 WHERE ($1::uuid IS NULL OR c.tenant_id = $1) AND ($2::text IS NULL OR c.key_id = $2)
 ORDER BY c.tenant_id, c.created_at, c.key_id, s.place
@@ -76,11 +77,12 @@ OWNER_OF_CREDENTIAL: Final = "SELECT tenant_id FROM customary.credentials WHERE 
 # A change that was read before a use was stored must not forget the use.
 KEEP_CREDENTIAL: Final = """
 INSERT INTO customary.credentials AS c (key_id, tenant_id, scheme, merchant_no, permissions, created_at,
-                                        expires_at, revoked_at, last_used_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                                        expires_at, revoked_at, last_used_at, fields)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (key_id) DO UPDATE SET scheme = excluded.scheme, merchant_no = excluded.merchant_no,
     permissions = excluded.permissions, created_at = excluded.created_at, expires_at = excluded.expires_at,
-    revoked_at = excluded.revoked_at, last_used_at = greatest(c.last_used_at, excluded.last_used_at)
+    revoked_at = excluded.revoked_at, fields = excluded.fields,
+    last_used_at = greatest(c.last_used_at, excluded.last_used_at)
 """
 DROP_SECRETS: Final = "DELETE FROM customary.credential_secrets WHERE key_id = $1"
 ADD_KEPT: Final = """
@@ -93,9 +95,10 @@ WHERE c.tenant_id = u.tenant_id AND c.key_id = u.key_id
     AND (c.last_used_at IS NULL OR c.last_used_at < u.used_at)
 """
 BUMP: Final = """
-INSERT INTO customary.generations AS g (name, number) VALUES ('registry', 1)
-ON CONFLICT (name) DO UPDATE SET number = g.number + 1
+UPDATE customary.generations SET number = number + 1 WHERE name = 'registry'
 """
+GENERATION_KEPT: Final = "SELECT number FROM customary.generations WHERE name = 'registry' FOR SHARE"
+GENERATION_TO_CHANGE: Final = "SELECT number FROM customary.generations WHERE name = 'registry' FOR UPDATE"
 GENERATION: Final = "SELECT number FROM customary.generations WHERE name = 'registry'"
 
 
@@ -155,6 +158,7 @@ def _credential(row: Any) -> Credential:
         instant_or_none(row["expires_at"]),
         instant_or_none(row["revoked_at"]),
         instant_or_none(row["last_used_at"]),
+        json.decode(row["fields"], type=tuple[str, ...]),
     )
 
 
@@ -172,7 +176,7 @@ async def write_tenant(link: Link, request: WriteTenant) -> None:
 async def write_merchant(link: Link, request: WriteMerchant) -> None:
     """Store a new merchant of a tenant that exists."""
     merchant = request.merchant
-    tenant = await _known(link, merchant.tenant_id)
+    tenant = await known(link, merchant.tenant_id)
     if await link.value(HAS_MERCHANT_ID, merchant.merchant_id):
         raise Conflict(detail="the merchant id is taken", field="merchant_id")
     if await link.value(HAS_MERCHANT_NO, tenant, merchant.merchant_no):
@@ -187,7 +191,7 @@ async def write_merchant(link: Link, request: WriteMerchant) -> None:
 async def write_credential(link: Link, request: WriteCredential) -> None:
     """Store a credential, new or changed, and its secrets in place of all earlier ones."""
     credential = request.row.credential
-    tenant = await _known(link, credential.tenant_id)
+    tenant = await known(link, credential.tenant_id)
     held = await link.value(OWNER_OF_CREDENTIAL, credential.key_id)
     if held is not None and held != tenant:
         raise Conflict(detail="the key id is another tenant's", field="key_id")
@@ -202,6 +206,7 @@ async def write_credential(link: Link, request: WriteCredential) -> None:
         microseconds_or_none(credential.expires_at),
         microseconds_or_none(credential.revoked_at),
         microseconds_or_none(credential.last_used_at),
+        json.encode(credential.fields).decode(),
     )
     await link.execute(DROP_SECRETS, credential.key_id)
     for place, secret in enumerate(request.row.secrets):
@@ -226,7 +231,19 @@ async def generation_of(link: Link) -> int:
     return await link.value(GENERATION) or 0
 
 
-async def _known(link: Link, tenant_id: str) -> UUID:
+async def read_generation(link: Link, _: ReadGeneration) -> int:
+    """Return the number of the state that this link reads."""
+    return await generation_of(link)
+
+
+async def generation_held(link: Link, *, changing: bool) -> int:
+    """Return that number, and keep it as it is to the end of the transaction, but for one's own change."""
+    number: int = await link.value(GENERATION_TO_CHANGE if changing else GENERATION_KEPT)
+    return number
+
+
+async def known(link: Link, tenant_id: str) -> UUID:
+    """Return the GUID of a tenant that exists; Conflict otherwise."""
     tenant = owner(tenant_id)
     if await link.fetch_row(TENANT, tenant) is None:
         raise Conflict(detail="no tenant of that id", field="tenant_id")

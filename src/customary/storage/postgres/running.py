@@ -8,80 +8,20 @@ table: at the end, or before a request that only the database can answer.
 It must never know of waiters, retries or the end of the transaction.
 """
 
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final
 
-from customary.app.ports import (
-    Job,
-    MarkUsed,
-    ReadAnswer,
-    ReadBlocks,
-    ReadCredentials,
-    ReadLeaves,
-    ReadMerchants,
-    ReadPage,
-    ReadRecord,
-    ReadTagged,
-    ReadTenantKeys,
-    ReadTenants,
-    ReadUnsealed,
-    ReadVersion,
-    Sweep,
-    TagTaken,
-    Write,
-    WriteBlocks,
-    WriteCredential,
-    WriteMerchant,
-    WriteTenant,
-)
+from customary.app.ports import Job, Pause, ReadAnswer, ReadRecord, ReadTagged, TagTaken, Write
 from customary.domain.errors import CustomaryError
-from customary.storage.postgres import reads, registry, trail, writes
+from customary.storage.postgres import reads, registry, writes
+from customary.storage.postgres.answering import READS, REGISTERS, WRITES, whom
 from customary.storage.postgres.failures import FAILURES, Lost
-from customary.storage.postgres.links import HOUSE, Link, Whom
+from customary.storage.postgres.links import HOUSE, Link
 from customary.storage.postgres.overlay import Key, Overlay, Unknown
 from customary.storage.postgres.rows import tenant_of
 
-Answering = Callable[[Link, Any], Awaitable[Any]]
-
 KEYED: Final = frozenset({ReadRecord, ReadTagged, ReadAnswer})
 """Answered from rows that are read for many jobs at once."""
-
-READS: Mapping[type, Answering] = {
-    ReadVersion: reads.read_version,
-    ReadPage: reads.read_page,
-    ReadLeaves: trail.read_leaves,
-    ReadUnsealed: trail.read_unsealed,
-    ReadBlocks: trail.read_blocks,
-    ReadTenants: registry.read_tenants,
-    ReadMerchants: registry.read_merchants,
-    ReadTenantKeys: registry.read_tenant_keys,
-    ReadCredentials: registry.read_credentials,
-}
-WRITES: Mapping[type, Answering] = {
-    WriteBlocks: trail.write_blocks,
-    Sweep: trail.sweep,
-    WriteTenant: registry.write_tenant,
-    WriteMerchant: registry.write_merchant,
-    WriteCredential: registry.write_credential,
-    MarkUsed: registry.mark_used,
-}
-HOUSEHOLD: Final = frozenset(
-    {
-        *(ReadTenants, ReadMerchants, ReadTenantKeys, ReadCredentials, ReadUnsealed),
-        *(WriteTenant, WriteMerchant, WriteCredential, MarkUsed, WriteBlocks, Sweep),
-    }
-)
-"""The house's requests: they are of many tenants, or of what a tenant's work may not touch."""
-
-_REGISTERS: Final = frozenset({WriteTenant, WriteMerchant, WriteCredential})
-
-
-def whom(request: Any) -> Whom:
-    """Return for whom a request works: for a tenant, or for the house."""
-    if type(request) in HOUSEHOLD:
-        return HOUSE
-    tenant_id = getattr(request, "tenant_id", None)
-    return HOUSE if tenant_id is None else tenant_of(tenant_id)
 
 
 class Spoiled(Exception):
@@ -96,11 +36,23 @@ def _nothing() -> Generator[Any, Any, None]:
     yield
 
 
-class Turn:
-    """One job in a batch: how far it has come, and in the end its result or error."""
+class Generation:
+    """The number of the registry's last change that is known in this process, as jobs are told it."""
 
-    def __init__(self, job: Job[Any]) -> None:
+    def __init__(self) -> None:
+        self.number = 0
+
+
+class Turn:
+    """One job in a batch: how far it has come, and in the end its result or error.
+
+    ``generation`` is what the job was told when it began.
+    """
+
+    def __init__(self, job: Job[Any], known: Generation) -> None:
         self.job = job
+        self._known = known
+        self.generation = known.number
         self._generator: Generator[Any, Any, Any] = _nothing()
         self.request: Any = None
         self.seen: set[Key] = set()
@@ -115,6 +67,7 @@ class Turn:
         self.seen.clear()
         self.wrote = self.done = False
         self.result = self.error = None
+        self.generation = self._known.number
         self._generator = self.job()
         self._go_on(self._generator.send, None)
 
@@ -138,31 +91,41 @@ class Turn:
 class Batch:
     """Jobs that run on one link, in one transaction if they write."""
 
-    def __init__(self, link: Link, turns: Sequence[Turn], *, writing: bool) -> None:
+    def __init__(self, link: Link, turns: Sequence[Turn], known: Generation, *, writing: bool) -> None:
         self._link = link
+        self._known = known
         self._turns = turns
         self._writing = writing
         self._overlays: dict[str, Overlay] = {}
         self._rewritten = False
+        self._verified = False
         self.wrote = False
         self.generation: int | None = None
 
-    async def run(self, suspects: Lost | None = None) -> None:
+    async def run(self, suspects: Lost | None = None, *, verifying: bool = True) -> None:
         """Run all jobs and store what they wrote; the caller commits.
 
-        ``suspects`` are what made an earlier attempt fail. Raises Spoiled, Lost, and what the link raises.
+        Without ``verifying`` they look themselves whether they have worked with old keys. ``suspects`` are
+        what made an earlier attempt fail. Raises Spoiled, Lost, and what the link raises.
         """
         if suspects is not None:
             await self._look_at(suspects)
         while unknown := self._led():
             for tenant_id, keys in unknown.items():
-                await self._learn(tenant_id, keys)
+                if keys:
+                    await self._learn(tenant_id, keys)
         for turn in self._turns:
             await self._finish(turn)
         await self._store()
-        if self.generation is not None:
-            await self._link.turn_to(HOUSE)
-            self.generation = await registry.generation_of(self._link)
+        if verifying and not self._verified:
+            self._verify(await registry.generation_of(self._link))
+
+    def _verify(self, number: int) -> None:
+        """Compare what the jobs were told with the registry as it is; Lost, if they worked with old keys."""
+        self._verified = True
+        if any(turn.generation != number for turn in self._turns):
+            self._known.number = number
+            raise Lost
 
     # ── All together, up to the first write ─────────────────────────────────────────────────────────────
 
@@ -170,6 +133,11 @@ class Batch:
         """Lead every job as far as what is known leads; return what must be read to go on, by tenant."""
         unknown: dict[str, set[Key]] = {}
         for turn in self._turns:
+            if not turn.done and type(turn.request) is Pause:
+                # Once all have come to this point, they go on.
+                turn.answer(None)
+                unknown.setdefault("", set())
+                continue
             while not turn.done and type(turn.request) in KEYED:
                 try:
                     self._answer_keyed(turn)
@@ -227,6 +195,9 @@ class Batch:
         if kind in KEYED:
             self._answer_keyed(turn)
             return
+        if kind is Pause:
+            turn.answer(None)
+            return
         try:
             answer = None
             if kind is Write and self._writing:
@@ -253,14 +224,17 @@ class Batch:
         if answering is None:
             raise TypeError(f"{kind.__name__} is no request that may be made here")
         await self._store()
+        if writes_rows and not self._verified:
+            await self._link.turn_to(HOUSE)
+            self._verify(await registry.generation_held(self._link, changing=kind in REGISTERS))
         await self._link.turn_to(whom(request))
         answer = await answering(self._link, request)
         if writes_rows:
             turn.wrote = self.wrote = self._rewritten = True
             for overlay in self._overlays.values():
                 overlay.forget()
-            if kind in _REGISTERS:
-                self.generation = 0
+            if kind in REGISTERS:
+                self.generation = await registry.generation_of(self._link)
         return answer
 
     async def _store(self) -> None:
@@ -269,6 +243,9 @@ class Batch:
                 overlay.write_count = 0
                 await self._link.turn_to(tenant_of(tenant_id))
                 await writes.store(self._link, overlay)
+                # Now that the tenant's counters are held: who changes its keys holds them, too.
+                if not self._verified:
+                    self._verify(await registry.generation_of(self._link))
 
     # ── Reading for many ────────────────────────────────────────────────────────────────────────────────
 
@@ -290,3 +267,6 @@ class Batch:
         """Read first what somebody else held the last time, so that the job that wants it is refused."""
         for tenant_id, keys in suspects.keys.items():
             await self._learn(tenant_id, keys)
+            ids = [key for key in keys if isinstance(key, str)]
+            if ids:
+                self._overlay(tenant_id).buried |= await reads.buried(self._link, tenant_id, ids)

@@ -9,14 +9,19 @@ Nothing is known here of what a leaf tells or how a block is signed.
 
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 from customary.app.ports import (
     BlockRow,
+    CheckpointRow,
     LeafRow,
     ReadBlocks,
+    ReadCheckpoints,
     ReadLeaves,
+    ReadPosted,
+    ReadTail,
     ReadUnsealed,
     Sweep,
     WriteBlocks,
@@ -95,6 +100,44 @@ FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], 
             $8::bytea[])
     AS b (tenant_id, block_no, leaf_no_first, leaf_no_last, at, digests, link, signature)
 """
+SEALED_TO: Final = """
+SELECT coalesce((SELECT leaf_no_last FROM customary.blocks WHERE tenant_id = $1
+                 ORDER BY block_no DESC LIMIT 1), 0)
+"""
+LEAVES_BACKWARDS: Final = """
+SELECT tenant_id, at, body, leaf_no FROM customary.leaves
+WHERE tenant_id = $1 AND leaf_no > $2 AND leaf_no < $3 ORDER BY leaf_no DESC LIMIT $4
+"""
+CHECKPOINTS: Final = """
+SELECT checkpoint_no, at, complete, line FROM customary.checkpoints
+WHERE checkpoint_no > $1 AND (complete OR NOT $2::boolean) ORDER BY checkpoint_no LIMIT $3
+"""
+LAST_CHECKPOINTS: Final = """
+SELECT checkpoint_no, at, complete, line FROM customary.checkpoints
+WHERE complete OR NOT $1::boolean ORDER BY checkpoint_no DESC LIMIT $2
+"""
+HAS_CHECKPOINT: Final = "SELECT EXISTS (SELECT FROM customary.checkpoints WHERE checkpoint_no = $1)"
+ADD_CHECKPOINT: Final = """
+INSERT INTO customary.checkpoints (checkpoint_no, at, complete, line) VALUES ($1, $2, $3, $4)
+"""
+ADD_POSTINGS: Final = """
+INSERT INTO customary.postings (tenant_id, key, leaf_no)
+SELECT p.tenant_id, p.key, p.leaf_no
+FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS p (tenant_id, key, leaf_no)
+ON CONFLICT (tenant_id, key, leaf_no) DO NOTHING
+"""
+POSTED: Final = """
+SELECT l.tenant_id, l.at, l.body, l.leaf_no
+FROM customary.postings AS p
+JOIN customary.leaves AS l ON l.tenant_id = p.tenant_id AND l.leaf_no = p.leaf_no
+WHERE p.tenant_id = $1 AND p.key = $2 AND p.leaf_no > $3 ORDER BY p.leaf_no LIMIT $4
+"""
+POSTED_BACKWARDS: Final = """
+SELECT l.tenant_id, l.at, l.body, l.leaf_no
+FROM customary.postings AS p
+JOIN customary.leaves AS l ON l.tenant_id = p.tenant_id AND l.leaf_no = p.leaf_no
+WHERE p.tenant_id = $1 AND p.key = $2 AND p.leaf_no < $3 ORDER BY p.leaf_no DESC LIMIT $4
+"""
 SWEEP_SOME: Final = """
 DELETE FROM customary.answers AS a
 USING (SELECT s.tenant_id, s.key_tag FROM customary.answers AS s WHERE s.at < $1 ORDER BY s.at LIMIT $2)
@@ -117,8 +160,16 @@ async def add_leaves(link: Link, tenant: UUID, leaves: Sequence[LeafRow]) -> Non
     await link.execute(ADD_LEAVES, tenant, before, ats, bodies)
 
 
+def _instant(at: int) -> datetime:
+    """Return an instant; one that no calendar has, of a row that somebody has edited, is the end of time."""
+    try:
+        return instant_at(at)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
+
+
 def _leaves(rows: Sequence[Any]) -> list[LeafRow]:
-    return [LeafRow(str(tenant_id), instant_at(at), body, leaf_no) for tenant_id, at, body, leaf_no in rows]
+    return [LeafRow(str(tenant_id), _instant(at), body, leaf_no) for tenant_id, at, body, leaf_no in rows]
 
 
 async def read_leaves(link: Link, request: ReadLeaves) -> list[LeafRow]:
@@ -134,6 +185,32 @@ async def read_unsealed(link: Link, request: ReadUnsealed) -> list[LeafRow]:
     return _leaves(await link.fetch(UNSEALED, request.limit))
 
 
+async def read_tail(link: Link, request: ReadTail) -> list[LeafRow]:
+    """Return a tenant's leaves after the last that is in a block."""
+    tenant = tenant_of(request.tenant_id)
+    sealed_to = await link.value(SEALED_TO, tenant)
+    if request.newest_first:
+        return _leaves(await link.fetch(LEAVES_BACKWARDS, tenant, sealed_to, request.beyond, request.limit))
+    after = max(sealed_to, request.beyond)
+    return _leaves(await link.fetch(LEAVES_OF_TENANT, tenant, after, request.limit))
+
+
+async def read_posted(link: Link, request: ReadPosted) -> list[LeafRow]:
+    """Return a tenant's leaves under a key."""
+    sql = POSTED_BACKWARDS if request.newest_first else POSTED
+    tenant = tenant_of(request.tenant_id)
+    return _leaves(await link.fetch(sql, tenant, request.key, request.beyond, request.limit))
+
+
+async def read_checkpoints(link: Link, request: ReadCheckpoints) -> list[CheckpointRow]:
+    """Return checkpoints, in order or newest first."""
+    if request.newest_first:
+        rows = await link.fetch(LAST_CHECKPOINTS, request.complete, request.limit)
+    else:
+        rows = await link.fetch(CHECKPOINTS, request.after, request.complete, request.limit)
+    return [CheckpointRow(number, _instant(at), complete, line) for number, at, complete, line in rows]
+
+
 async def read_blocks(link: Link, request: ReadBlocks) -> list[BlockRow]:
     """Return the blocks of one tenant in order, or the last one of each."""
     if request.tenant_id is None:
@@ -142,17 +219,30 @@ async def read_blocks(link: Link, request: ReadBlocks) -> list[BlockRow]:
         tenant = tenant_of(request.tenant_id)
         rows = await link.fetch(BLOCKS_OF_TENANT, tenant, request.after, request.limit)
     return [
-        BlockRow(str(tenant_id), block_no, first, last, instant_at(at), digests, linked, signature)
+        BlockRow(str(tenant_id), block_no, first, last, _instant(at), digests, linked, signature)
         for tenant_id, block_no, first, last, at, digests, linked, signature in rows
     ]
 
 
 async def write_blocks(link: Link, request: WriteBlocks) -> None:
-    """Append blocks of the trail, all or none."""
-    blocks = request.blocks
+    """Append blocks of the trail, their checkpoint and postings, all or none."""
+    blocks, checkpoint = request.blocks, request.checkpoint
     tenants, numbers = [owner(block.tenant_id) for block in blocks], [block.block_no for block in blocks]
     if await link.value(HAS_BLOCK, tenants, numbers):
         raise Conflict(detail="a block of that number exists", field="block_no")
+    if checkpoint is not None:
+        if await link.value(HAS_CHECKPOINT, checkpoint.checkpoint_no):
+            raise Conflict(detail="a checkpoint of that number exists", field="checkpoint_no")
+        at = microseconds(checkpoint.at)
+        await link.execute(ADD_CHECKPOINT, checkpoint.checkpoint_no, at, checkpoint.complete, checkpoint.line)
+    postings = sorted(
+        (owner(posting.tenant_id), posting.key, leaf_no)
+        for posting in request.postings
+        for leaf_no in posting.leaf_nos
+    )
+    if postings:
+        of_tenants, keys, leaf_nos = map(list, zip(*postings, strict=True))
+        await link.execute(ADD_POSTINGS, of_tenants, keys, leaf_nos)
     await link.execute(
         ADD_BLOCKS,
         tenants,

@@ -32,9 +32,11 @@ CHANGE_CUSTOMERS: Final = """
 UPDATE customary.customers AS c SET customer_number = n.customer_number, merchant_no = n.merchant_no,
     version = n.version, updated_at = n.updated_at, sealed = n.sealed, guarded = n.guarded
 FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bytea[],
-            $9::bytea[])
-    AS n (row_no, replaces, customer_number, merchant_no, version, updated_at, sealed, guarded)
+            $9::bytea[], $10::bytea[])
+    AS n (row_no, replaces, customer_number, merchant_no, version, updated_at, sealed, guarded, wrapped)
 WHERE c.tenant_id = $1 AND c.row_no = n.row_no AND c.version = n.replaces
+    AND EXISTS (SELECT FROM customary_keys.customer_keys AS k
+                WHERE k.tenant_id = $1 AND k.row_no = n.row_no AND k.wrapped = n.wrapped)
 """
 ADD_CUSTOMERS: Final = """
 INSERT INTO customary.customers (tenant_id, row_no, customer_id, customer_number, merchant_no, version,
@@ -44,17 +46,13 @@ SELECT $1, n.row_no, n.customer_id, n.customer_number, n.merchant_no, n.version,
 FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
             $9::bytea[], $10::bytea[])
     AS n (row_no, customer_id, customer_number, merchant_no, version, created_at, updated_at, sealed, guarded)
+WHERE NOT EXISTS (SELECT FROM customary.tombstones AS t
+                  WHERE t.tenant_id = $1 AND t.customer_id = n.customer_id)
 ON CONFLICT (tenant_id, customer_id) DO NOTHING
 """
 ADD_KEYS: Final = """
 INSERT INTO customary_keys.customer_keys (tenant_id, row_no, wrapped)
 SELECT $1, n.row_no, n.wrapped FROM unnest($2::bigint[], $3::bytea[]) AS n (row_no, wrapped)
-"""
-# Only the wrapping that was read is replaced: another one may be newer.
-CHANGE_KEYS: Final = """
-UPDATE customary_keys.customer_keys AS k SET wrapped = n.wrapped
-FROM unnest($2::bigint[], $3::bytea[], $4::bytea[]) AS n (row_no, before, wrapped)
-WHERE k.tenant_id = $1 AND k.row_no = n.row_no AND k.wrapped = n.before
 """
 DROP_UNIQUE_TAGS: Final = """
 DELETE FROM customary.unique_tags AS u
@@ -136,13 +134,10 @@ async def _change(link: Link, tenant: UUID, overlay: Overlay, pending: Pending) 
         [microseconds(record.updated_at) for record in records],
         [record.sealed for record in records],
         [record.guarded for record in records],
+        [record.wrapped_key for record in records],
     )
     if changed != len(rows):
         raise Lost(overlay.tenant_id, *customer_ids)
-    if pending.rewrapped:
-        numbers = list(pending.rewrapped)
-        befores, afters = zip(*pending.rewrapped.values(), strict=True)
-        await link.execute(CHANGE_KEYS, tenant, numbers, list(befores), list(afters))
 
 
 async def _add(link: Link, tenant: UUID, overlay: Overlay, pending: Pending) -> None:

@@ -25,6 +25,7 @@ REFERENCE_TABLES: Final = (
     "customary.credential_secrets",
     "customary.generations",
     "customary.meta",
+    "customary.checkpoints",
 )
 """Small, and needed before a tenant is known; on a cluster every node has them whole."""
 
@@ -39,6 +40,12 @@ TENANT_TABLES: Final = (
     "customary.outbox",
     "customary.answers",
     "customary.blocks",
+    "customary.postings",
+    "customary.tombstones",
+    "customary.holds",
+    "customary.retention",
+    "customary.kept",
+    "customary_keys.kept_keys",
     "customary.used_nonces",
 )
 """Each row is one tenant's; on a cluster they lie together by ``tenant_id``."""
@@ -63,6 +70,7 @@ STEPS = numbered(
     f"GRANT USAGE ON SCHEMA customary_keys TO {APP_ROLE}, {HOUSE_ROLE}",
     "CREATE TABLE customary.meta (name text PRIMARY KEY, value bytea NOT NULL)",
     "CREATE TABLE customary.generations (name text PRIMARY KEY, number bigint NOT NULL)",
+    "INSERT INTO customary.generations (name, number) VALUES ('registry', 0)",
     """
     CREATE TABLE customary.tenants (
         tenant_id uuid PRIMARY KEY,
@@ -99,7 +107,8 @@ STEPS = numbered(
         created_at bigint NOT NULL,
         expires_at bigint,
         revoked_at bigint,
-        last_used_at bigint
+        last_used_at bigint,
+        fields text NOT NULL
     )
     """,
     "CREATE INDEX credentials_of_tenant ON customary.credentials (tenant_id, created_at)",
@@ -112,7 +121,18 @@ STEPS = numbered(
         PRIMARY KEY (key_id, place)
     )
     """,
+    """
+    CREATE TABLE customary.checkpoints (
+        checkpoint_no bigint PRIMARY KEY,
+        at bigint NOT NULL,
+        complete boolean NOT NULL,
+        line bytea NOT NULL
+    )
+    """,
+    "CREATE INDEX checkpoints_complete ON customary.checkpoints (checkpoint_no) WHERE complete",
     *(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {HOUSE_ROLE}" for table in REFERENCE_TABLES),
+    # A tenant's work looks whether the keys that it has remembered are still the newest.
+    f"GRANT SELECT ON customary.generations TO {APP_ROLE}",
     # One row a tenant, updated by every batch that writes: room in its page lets the updates stay there. Its
     # lock is what puts the commits of one tenant in a row, so that numbers are given in their order.
     """
@@ -220,6 +240,64 @@ STEPS = numbered(
         link bytea NOT NULL,
         signature bytea NOT NULL,
         PRIMARY KEY (tenant_id, block_no)
+    )
+    """,
+    # Where the leaves are that tell of somebody; made when they are sealed.
+    """
+    CREATE TABLE customary.postings (
+        tenant_id uuid NOT NULL,
+        key bigint NOT NULL,
+        leaf_no bigint NOT NULL,
+        PRIMARY KEY (tenant_id, key, leaf_no)
+    )
+    """,
+    """
+    CREATE TABLE customary.tombstones (
+        tenant_id uuid NOT NULL,
+        customer_id text NOT NULL,
+        customer_number text NOT NULL,
+        merchant_no bigint NOT NULL,
+        number bigint NOT NULL,
+        at bigint NOT NULL,
+        certificate bytea NOT NULL,
+        key_tag bytea NOT NULL,
+        request_tag bytea NOT NULL,
+        scrubbed boolean NOT NULL,
+        PRIMARY KEY (tenant_id, customer_id)
+    )
+    """,
+    "CREATE UNIQUE INDEX tombstones_by_number ON customary.tombstones (tenant_id, number)",
+    "CREATE INDEX tombstones_unscrubbed ON customary.tombstones (tenant_id) WHERE NOT scrubbed",
+    """
+    CREATE TABLE customary.holds (
+        tenant_id uuid NOT NULL,
+        customer_id text NOT NULL,
+        at bigint NOT NULL,
+        actor text NOT NULL,
+        sealed_reason bytea NOT NULL,
+        PRIMARY KEY (tenant_id, customer_id)
+    )
+    """,
+    "CREATE TABLE customary.retention (tenant_id uuid PRIMARY KEY, rules bytea NOT NULL)",
+    # What is kept of erased customers for a while; its keys are with those of the living.
+    """
+    CREATE TABLE customary.kept (
+        tenant_id uuid NOT NULL,
+        customer_id text NOT NULL,
+        part text NOT NULL,
+        until bigint NOT NULL,
+        sealed bytea NOT NULL,
+        PRIMARY KEY (tenant_id, customer_id, part)
+    )
+    """,
+    "CREATE INDEX kept_until ON customary.kept (until)",
+    """
+    CREATE TABLE customary_keys.kept_keys (
+        tenant_id uuid NOT NULL,
+        customer_id text NOT NULL,
+        part text NOT NULL,
+        wrapped bytea NOT NULL,
+        PRIMARY KEY (tenant_id, customer_id, part)
     )
     """,
     """
