@@ -61,3 +61,33 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 def tenant(store: Store) -> str:
     """A tenant in the store."""
     return store.new_tenant()
+
+
+@pytest.fixture(params=sorted(clusters.VERSIONS))
+def version(request: pytest.FixtureRequest) -> int:
+    """Each major version in turn."""
+    number: int = request.param
+    return number
+
+
+@pytest.fixture
+def url(version: int) -> Iterator[str]:
+    """The address of an empty database."""
+    with clusters.fresh_database(version) as address:
+        yield address
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    """An event loop."""
+    with asyncio.Runner() as opened:
+        yield opened
+
+
+@pytest.fixture
+def stores(url: str, runner: asyncio.Runner) -> Iterator[list[Store]]:
+    """Three hosts on one database, as the contract suite speaks to a store."""
+    opened = [PostgresEngine(Address(url)) for _ in range(3)]
+    yield [Store(engine, runner) for engine in opened]
+    for engine in opened:
+        engine.close()
