@@ -35,7 +35,7 @@ from customary.domain.errors import (
     Violation,
 )
 from customary.http import fields
-from customary.http.exchange import Exchange, NoSuchMethod, NoSuchRoute, Receive, Reply
+from customary.http.exchange import Exchange, NoSuchMethod, NoSuchRoute, Reply
 from customary.http.shell import RESPONSE_HEADERS, Errors
 from customary.native.errors import TITLES, NativeErrors
 from customary.shapes import ConfigurationError
@@ -100,13 +100,8 @@ def _leaves() -> set[type[CustomaryError]]:
     return {one for one in below(CustomaryError) if one.__module__.startswith("customary.")}
 
 
-async def _nothing_comes() -> dict[str, object]:
-    raise AssertionError("nobody reads a body to refuse")
-
-
 def _exchange() -> Exchange:
-    receive: Receive = _nothing_comes
-    return Exchange({"method": "GET", "path": "/", "headers": []}, receive, "r" * 36)
+    return Exchange("GET", b"/", b"/", request_id="r" * 36)
 
 
 def _answer(room: str, reply: Reply) -> Answer:

@@ -17,6 +17,7 @@ import uvicorn
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route, Router
+from starlette.types import Receive, Scope, Send
 
 from customary import __version__, log
 from customary.app import rotation
@@ -29,9 +30,8 @@ from customary.bootstrap.memory import forbid_core
 from customary.bootstrap.rooms import rooms
 from customary.config import Settings
 from customary.domain.errors import CustomaryError, Unavailable
-from customary.http.exchange import Receive, Scope, Send
-from customary.http.protocol import BoundedHttpProtocol
-from customary.http.shell import Room
+from customary.http.protocol import Connection
+from customary.http.shell import Answer, Room
 from customary.shapes import ConfigurationError
 from customary.storage.sqlite import NonceStore
 
@@ -46,38 +46,43 @@ SWEEP_SECONDS = 60.0
 SWEPT_AT_ONCE = 1000
 KEEP_ALIVE_SECONDS = 75
 
+_REFUSED = b"The request is not valid HTTP"
+_REFUSED_LINES = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n"
+
 _log = log.get("serving")
 
 
 class Application:
-    """Sends a request to the room whose prefix it has, and everything else to the status pages."""
+    """Says which room a request is for, and sends everything else, as ASGI, to the status pages."""
 
     def __init__(self, rooms: Sequence[Room], rest: Router, housekeeping: "Housekeeping") -> None:
         # Longest prefix first: ``/api/v1`` before ``/api``.
-        self._rooms = sorted(((room.prefix, room) for room in rooms), key=lambda one: -len(one[0]))
+        longest_first = sorted(rooms, key=lambda room: -len(room.prefix))
+        self._rooms = [(room.prefix.encode(), room.prefix.encode() + b"/", room) for room in longest_first]
         self._rest = rest
         self._housekeeping = housekeeping
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or live through one lifespan."""
-        if scope["type"] == "http":
-            room = self._room(scope["path"])
-            await (room or self._rest)(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._housekeeping.lifespan(receive, send)
-
-    def refusal_of_head(self, target: bytes) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
-        """Return body and headers of the answer to a request whose head is no HTTP, in its room's words."""
-        room = self._room(target.decode("latin-1"))
-        if room is not None:
-            return room.refusal_of_head(target)
-        return b"The request is not valid HTTP", ((b"content-type", b"text/plain; charset=utf-8"),)
-
-    def _room(self, path: str) -> Room | None:
-        for prefix, room in self._rooms:
-            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/", "?"):
+    def room_of(self, path: bytes) -> Room | None:
+        """Return the room to which a path belongs, or None."""
+        for prefix, below, room in self._rooms:
+            if path.startswith(below) or path == prefix:
                 return room
         return None
+
+    def refuse_head(self, target: bytes, answer: Answer) -> None:
+        """Answer a request whose head is no HTTP, in its room's words."""
+        room = self.room_of(target.partition(b"?")[0])
+        if room is not None:
+            room.refuse_head(target, answer)
+        else:
+            answer(400, _REFUSED_LINES % len(_REFUSED), _REFUSED, True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request for a page, or live through one lifespan."""
+        if scope["type"] == "http":
+            await self._rest(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._housekeeping.lifespan(receive, send)
 
 
 class Housekeeping:
@@ -213,7 +218,7 @@ def serve(
             host, port = listener.getsockname()[:2]
             config = uvicorn.Config(
                 application(house, nonces, auditing),
-                http=BoundedHttpProtocol,
+                http=Connection,
                 loop="uvloop",
                 ws="none",
                 lifespan="on",

@@ -1,40 +1,42 @@
-"""Answers a request in one step: head and body in one piece, for answers that are complete and plain.
+"""What goes over the wire around a room's answer, and when reading goes on behind it."""
 
-ASGI's two messages cost a third of a constant answer's time: each header is checked and written on its own.
-A room's headers are constants and values of our own making, and its body is whole. What is not plain (HEAD,
-a closing connection, a client that does not read) is left to the server's own way.
-"""
+from collections.abc import Sized
+from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-ANSWER_AT_ONCE = "customary.answer_at_once"
-"""The scope member that answers a request; it returns False, and has done nothing, where it may not."""
+from customary.http.exchange import Pair
 
 
-class _Defaults:
-    """The headers that the server adds to all answers (the date), rendered once a second."""
+class Openings(dict[int, bytes]):
+    """How the answer of each status begins: its line, and the server's own headers (the date).
 
-    headers: object = None
-    rendered = b""
+    They are rendered anew when those headers are replaced, which uvicorn does once a second.
+    """
+
+    headers: list[Pair] | None = None
+
+    def of(self, status: int, headers: list[Pair]) -> bytes:
+        """Return the opening of an answer."""
+        if headers is not self.headers:
+            self.headers = headers
+            self.clear()
+        opening = self.get(status)
+        if opening is None:
+            lines = [b"%b: %b\r\n" % header for header in headers]
+            opening = self[status] = b"".join((STATUS_LINE[status], *lines))
+        return opening
 
 
-def answered_at_once(cycle: RequestResponseCycle, status: int, head: bytes, body: bytes) -> bool:
-    """Write a whole answer, ``head`` being its header lines; return whether that was done."""
-    if (
-        cycle.response_started
-        or cycle.disconnected
-        or not cycle.keep_alive
-        or cycle.flow.write_paused
-        or cycle.scope["method"] == "HEAD"
-    ):
-        return False
-    if cycle.default_headers is not _Defaults.headers:
-        _Defaults.headers = cycle.default_headers
-        _Defaults.rendered = b"".join([b"%b: %b\r\n" % header for header in cycle.default_headers])
-    cycle.response_started = True
-    cycle.waiting_for_100_continue = False
-    cycle.transport.write(b"".join((STATUS_LINE[status], _Defaults.rendered, head, b"\r\n", body)))
-    cycle.response_complete = True
-    cycle.message_event.set()
-    cycle.on_response()
-    return True
+class Flow(FlowControl):
+    """Reads on only when no request waits for its turn: they could be sent faster than answered."""
+
+    def __init__(self, transport: Any, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        """Read on, unless requests wait."""
+        if self.read_paused and not self._waiting:
+            super().resume_reading()

@@ -10,8 +10,7 @@ import asyncio
 import json
 import math
 import re
-import types
-from collections.abc import Awaitable, Callable, Generator, MutableMapping
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from customary.domain.errors import Malformed, TooLarge
@@ -39,9 +38,6 @@ _BACKSLASH = ord("\\")  # looking for an int in bytes takes a fifth of looking f
 # a u: then the decoded strings are searched.
 _SUSPECT_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _FORBIDDEN_CHARACTER = re.compile("[\x00\ud800-\udfff]")
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 
 
 class Disconnected(Exception):
@@ -171,80 +167,31 @@ def _require_text(body: dict[str, object]) -> None:
             waiting += value
 
 
+def refuse_too_many_bytes(size: int) -> None:
+    """Raise TooLarge if a body of that size, said or found, is one too large."""
+    if size > BODY_BYTES_MAX:
+        raise TooLarge(f"The request body is larger than {BODY_BYTES_MAX} bytes", kind="size")
+
+
 async def received(
-    receive: Receive, content_length: int | None, deadline_seconds: float = BODY_SECONDS_MAX
+    whole_body: Callable[[], Awaitable[bytes]],
+    content_length: int,
+    deadline_seconds: float = BODY_SECONDS_MAX,
 ) -> bytes:
-    """Return the whole request body from an ASGI ``receive``, at most ``BODY_BYTES_MAX`` bytes, in time.
+    """Return the body of a request that is still arriving, at most ``BODY_BYTES_MAX`` bytes, in time.
 
-    Raises ``TooLarge(kind="size")`` without reading when ``content_length`` says so, or as soon as more has
-    come; ``TooLarge(kind="time")`` after ``deadline_seconds`` over all chunks together; ``Disconnected`` when
-    the client goes away. What was refused is left unread, so the connection must be closed after the answer.
-
-    The body has nearly always come whole with the request line. Then ``receive`` does not suspend, which is
-    found out by taking its first step by hand, and neither a timer nor a task is made.
+    ``whole_body`` returns when all has come or more than is taken. Raises ``TooLarge(kind="size")``, without
+    waiting when ``content_length`` says so; ``TooLarge(kind="time")`` after ``deadline_seconds``;
+    ``Disconnected`` when the client goes away. What was refused is left unread, so the connection must be
+    closed after the answer.
     """
-    if content_length is not None and content_length > BODY_BYTES_MAX:
-        raise _too_many_bytes()
-    steps = receive().__await__()
-    try:
-        pending = next(steps)
-    except StopIteration as finished:
-        message: Message = finished.value
-        if message["type"] == "http.request" and not message.get("more_body", False):
-            whole: bytes = message.get("body", b"")
-            if len(whole) <= BODY_BYTES_MAX:
-                return whole
-        first = _immediate(message)
-    else:
-        first = _resumed(steps, pending)
+    refuse_too_many_bytes(content_length)
     try:
         async with asyncio.timeout(deadline_seconds):
-            return await _collected(first, receive)
+            body = await whole_body()
     except TimeoutError:
         pass
+    else:
+        refuse_too_many_bytes(len(body))
+        return body
     raise TooLarge("The request body did not arrive in time", kind="time")
-
-
-def _too_many_bytes() -> TooLarge:
-    return TooLarge(f"The request body is larger than {BODY_BYTES_MAX} bytes", kind="size")
-
-
-async def _collected(first: Awaitable[Message], receive: Receive) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    message = await first
-    while True:
-        if message["type"] != "http.request":
-            raise Disconnected
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > BODY_BYTES_MAX:
-            raise _too_many_bytes()
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return b"".join(chunks)
-        message = await receive()
-
-
-async def _immediate(message: Message) -> Message:
-    return message
-
-
-@types.coroutine
-def _resumed(steps: Generator[Any, Any, Message], pending: Any) -> Generator[Any, Any, Message]:
-    """Return what ``steps`` returns, when it has already yielded ``pending`` here and not to the event loop.
-
-    A ``yield from`` would lose that first future and wait for ever; and a cancellation while it is pending
-    must be thrown into ``steps``, not only into this frame, so that the server's own clean-up runs.
-    """
-    while True:
-        try:
-            try:
-                answer = yield pending
-            except BaseException as thrown:
-                pending = steps.throw(thrown)
-            else:
-                pending = steps.send(answer)
-        except StopIteration as finished:
-            message: Message = finished.value
-            return message

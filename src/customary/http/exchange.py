@@ -1,12 +1,12 @@
-"""One request and its reply, as rooms see them: cheap views of what the HTTP server parsed.
+"""One request and its reply, as rooms see them.
 
-The hot path makes one ``Exchange`` and one ``Reply`` a request and no framework object (see decision 0003).
+The hot path makes one ``Exchange`` and one ``Reply`` a request and no framework object (see decisions 0003
+and 0019).
 """
 
 import ipaddress
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -15,25 +15,19 @@ from customary.domain.access import Principal
 from customary.domain.errors import CustomaryError, Invalid, Malformed, Violation
 from customary.domain.ids import is_digits
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Pair = tuple[bytes, bytes]
+"""Name and value of a header; names are in lower case."""
 
 TARGET_BYTES_MAX = 4096
 HEADER_BYTES_MAX = 4096
 HEADERS_BYTES_MAX = 16 * 1024
 SHORT_HEAD_BYTES = 4096
 QUERY_FIELDS_MAX = 64
-_ONCE = (b"authorization", b"host", b"content-length", b"idempotency-key", b"x-reason")
+_ONCE = frozenset({b"authorization", b"host", b"content-length", b"idempotency-key", b"x-reason"})
+_NO_HEADERS: Mapping[bytes, bytes] = {}
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~-]{1,253})(?::([0-9]{1,5}))?", re.ASCII)
 _FORWARDED_PAIR = re.compile(r"""([A-Za-z]+)=(?:"([^"\\]*)"|([^\s;,"]*))""", re.ASCII)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-
-HEAD_BYTES = "customary.head_bytes"
-"""The scope member in which our HTTP protocol says how many bytes arrived until the head was complete."""
-
-RAW_TARGET = "customary.target"
-"""The scope member in which our HTTP protocol keeps the request target exactly as it was sent."""
 
 
 class NoSuchRoute(CustomaryError):
@@ -68,7 +62,7 @@ class Reply(msgspec.Struct, gc=False):
 
     status: int
     body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: tuple[Pair, ...] = ()
     content_type: str = ""
 
 
@@ -96,20 +90,17 @@ class Front:
         """Return the address to which the client sent this request; Malformed if its Host is none."""
         if self._fixed is not None:
             return self._fixed
-        scheme: str = exchange.scope.get("scheme", "http")
-        host = exchange.header("host") or ""
-        if self._trusted and self._is_trusted(exchange.scope.get("client")):
+        scheme, host = "http", exchange.header("host") or ""
+        if self._trusted and self._is_trusted(exchange.client_address):
             scheme, host = _forwarded(exchange, scheme, host)
         match = _HOST.fullmatch(host)
         if match is None or scheme not in _DEFAULT_PORTS:
             raise Malformed("The Host header is not a host and port", part="header")
         return Address(scheme, match[1].lower(), int(match[2] or _DEFAULT_PORTS[scheme]))
 
-    def _is_trusted(self, client: tuple[str, int] | None) -> bool:
-        if client is None:
-            return False
+    def _is_trusted(self, client_address: str) -> bool:
         try:
-            address = ipaddress.ip_address(client[0])
+            address = ipaddress.ip_address(client_address)
         except ValueError:
             return False
         return any(address in network for network in self._trusted)
@@ -137,31 +128,51 @@ def _forwarded(exchange: "Exchange", scheme: str, host: str) -> tuple[str, str]:
 class Exchange:
     """One request on its way: what was sent, and what has been found out about it so far.
 
+    ``target`` is exactly as it was sent, because signatures cover it; ``path`` and ``raw_query`` are its
+    parts. ``headers`` has the last of each name, and ``repeated`` those before it. ``head_bytes`` is how many
+    bytes had arrived when the head was complete, and ``arrived`` is the body, once all of it has come; a
+    subclass knows how it comes. ``body`` is the body that is within the limits.
     ``path_id`` is the first id in the path; ``places`` are all, where one stands elsewhere than at the end.
     """
 
     __slots__ = (
+        "arrived",
         "body",
+        "head_bytes",
         "headers",
         "method",
+        "path",
         "path_id",
         "places",
         "principal",
-        "receive",
+        "raw_query",
+        "repeated",
         "request_id",
         "route",
-        "scope",
         "sign",
         "target",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, request_id: str) -> None:
-        self.scope = scope
-        self.receive = receive
+    def __init__(
+        self,
+        method: str,
+        target: bytes,
+        path: bytes,
+        raw_query: bytes = b"",
+        headers: Mapping[bytes, bytes] = _NO_HEADERS,
+        repeated: Sequence[Pair] = (),
+        head_bytes: int = HEADERS_BYTES_MAX,
+        request_id: str = "",
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.path = path
+        self.raw_query = raw_query
+        self.headers = headers
+        self.repeated = repeated
+        self.head_bytes = head_bytes
         self.request_id = request_id
-        self.method: str = scope["method"]
-        self.target: bytes = scope.get(RAW_TARGET) or _target_of(scope)
-        self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        self.arrived: bytes | None = None
         self.body: bytes | None = None
         self.principal: Principal | None = None
         self.route = ""
@@ -169,27 +180,38 @@ class Exchange:
         self.places: tuple[str, ...] = ()
         self.sign: Callable[[bytes, str], str] | None = None
 
+    async def whole_body(self) -> bytes:
+        """Return the body when all of it has come, or more than is taken; Disconnected if it never does."""
+        return b""
+
+    @property
+    def client_address(self) -> str:
+        """Return from where the request was sent, or nothing if that is not known."""
+        return ""
+
     def header(self, name: str) -> str | None:
         """Return a header's value by its lower-case name, or None."""
         value = self.headers.get(name.encode("latin-1"))
         return None if value is None else value.decode("latin-1")
 
+    def header_values(self, name: bytes) -> list[bytes]:
+        """Return the values of a header that may be repeated, in their order."""
+        last = [self.headers[name]] if name in self.headers else []
+        return [value for known, value in self.repeated if known == name] + last
+
     def check_head(self) -> None:
         """Raise Malformed if the head is too long, or a header that must stand once does not."""
-        headers: list[tuple[bytes, bytes]] = self.scope["headers"]
         # A head that is short as a whole, as nearly all are, has nothing in it that is too long.
-        if self.scope.get(HEAD_BYTES, HEADERS_BYTES_MAX) > SHORT_HEAD_BYTES:
+        if self.head_bytes > SHORT_HEAD_BYTES:
             if len(self.target) > TARGET_BYTES_MAX:
                 raise Malformed("The request target is too long", part="header")
-            sizes = [len(name) + len(value) for name, value in headers]
+            sizes = [len(name) + len(value) for name, value in (*self.repeated, *self.headers.items())]
             if max(sizes, default=0) > HEADER_BYTES_MAX:
                 raise Malformed("A header is too long", part="header")
             if sum(sizes) > HEADERS_BYTES_MAX:
                 raise Malformed("The headers are too long", part="header")
-        if len(self.headers) != len(headers):
-            names = [name for name, _ in headers]
-            if any(names.count(name) > 1 for name in _ONCE):
-                raise Malformed("A header that must stand once is repeated", part="header")
+        if self.repeated and not _ONCE.isdisjoint(name for name, _ in self.repeated):
+            raise Malformed("A header that must stand once is repeated", part="header")
 
     @property
     def caller(self) -> Principal:
@@ -203,12 +225,11 @@ class Exchange:
 
         Raises Malformed for a known one that stands twice, and for bytes that are no text.
         """
-        raw: bytes = self.scope.get("query_string", b"")
-        if not raw:
+        if not self.raw_query:
             return {}
         try:
             pairs = parse_qsl(
-                raw.decode("ascii"),
+                self.raw_query.decode("ascii"),
                 keep_blank_values=True,
                 errors="strict",
                 max_num_fields=QUERY_FIELDS_MAX,
@@ -235,9 +256,3 @@ def whole_number(query: Mapping[str, str], name: str, least: int, most: int, *, 
     if not is_digits(text) or len(text) > len(str(most)) or not least <= int(text) <= most:
         raise Invalid(Violation(name, "range", f"{name} is not a whole number from {least} to {most}"))
     return int(text)
-
-
-def _target_of(scope: Scope) -> bytes:
-    raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
-    query: bytes = scope.get("query_string", b"")
-    return raw_path + b"?" + query if query else raw_path

@@ -1,7 +1,7 @@
 """The way of one request through a room: limits, who is it, may they, the handler, and every answer rendered.
 
-A room is its operations and how it says no; it is an ASGI application of its own, so that unknown paths,
-wrong methods and internal errors are answered in its own words too.
+A room is its operations and how it says no; all below its prefix is its own, so that unknown paths, wrong
+methods and internal errors are answered in its own words too.
 """
 
 import hashlib
@@ -18,18 +18,12 @@ from customary.app.requests import Deed
 from customary.domain.access import Permission, Principal
 from customary.domain.errors import CustomaryError, Forbidden, Malformed, Unavailable
 from customary.domain.ids import guid_from
-from customary.http.answering import ANSWER_AT_ONCE
-from customary.http.body import Disconnected, received
-from customary.http.exchange import (
-    Exchange,
-    NoSuchMethod,
-    NoSuchRoute,
-    Receive,
-    Reply,
-    Scope,
-    Send,
-)
+from customary.http.body import Disconnected, received, refuse_too_many_bytes
+from customary.http.exchange import Exchange, NoSuchMethod, NoSuchRoute, Pair, Reply
 from customary.http.reasons import reason_of
+
+Answer = Callable[[int, bytes, bytes, bool], None]
+"""Sends one whole answer: the status, the header lines, the body, and whether it ends the connection."""
 
 Handler = Callable[[Exchange], Awaitable[Reply]]
 
@@ -107,7 +101,7 @@ class UndeclaredPermission(Exception):
 
 
 class Room:
-    """An ASGI application: a dialect's operations behind one door."""
+    """A dialect's operations behind one door."""
 
     def __init__(
         self,
@@ -129,18 +123,17 @@ class Room:
         self._door = door
         self._errors = errors
         self._observer = observer
-        self._request_id_header = request_id_header
         self._random_bytes = random_bytes
-        self._usual = _Framing(content_type, request_id_header)
-        self._framings = {"": self._usual}
+        self._request_id_header = request_id_header
+        self._framings = {"": _Framing(content_type, request_id_header)}
         self._depth = prefix.count("/") + 1
         self._routes = _routing_table(operations, routes)
         self._masks = _masks(self._routes)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, exchange: Exchange, answer: Answer) -> None:
         """Answer one request, whatever happens: here any exception at all is caught."""
         started = time.perf_counter()
-        exchange = Exchange(scope, receive, guid_from(self._random_bytes(16)))
+        exchange.request_id = guid_from(self._random_bytes(16))
         try:
             reply = await self._handled(exchange)
         except Disconnected:
@@ -159,44 +152,21 @@ class Room:
         if exchange.sign is not None:
             signature = exchange.sign(reply.body, framing.content_type)
             headers = (*headers, (b"server-authorization", signature.encode("latin-1")))
-        await self._send(exchange, reply, framing, headers, send)
+        answer(reply.status, framing.lines(exchange, reply, headers), reply.body, _CLOSE in headers)
         self._observer.answered(self.name, exchange, reply, time.perf_counter() - started)
 
     def _framed(self, content_type: str) -> "_Framing":
         framing = self._framings[content_type] = _Framing(content_type, self._request_id_header)
         return framing
 
-    async def _send(
-        self,
-        exchange: Exchange,
-        reply: Reply,
-        framing: "_Framing",
-        headers: tuple[tuple[bytes, bytes], ...],
-        send: Send,
-    ) -> None:
-        """Send an answer: in one step if the server can and the connection goes on, else as ASGI has it."""
-        body = reply.body
-        request_id = exchange.request_id.encode("ascii")
-        at_once = exchange.scope.get(ANSWER_AT_ONCE)
-        # A 304 tells of a body that it does not have, and must not tell another length (RFC 9110, 8.6).
-        if at_once is not None and _CLOSE not in headers and reply.status != 304:
-            lines = [b"%b: %b\r\n" % header for header in headers]
-            if at_once(reply.status, b"".join((framing.lines % (len(body), request_id), *lines)), body):
-                return
-        length = () if reply.status == 304 else ((b"content-length", b"%d" % len(body)),)
-        all_headers = [*framing.headers, *length, (self._request_id_header, request_id), *headers]
-        await send({"type": "http.response.start", "status": reply.status, "headers": all_headers})
-        await send({"type": "http.response.body", "body": body})
-
-    def refusal_of_head(self, target: bytes) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
-        """Return body and headers of this room's answer to a request whose head is no HTTP."""
-        scope = {"method": "", "raw_path": target, "headers": []}
-        exchange = Exchange(scope, _no_body, guid_from(os.urandom(16)))
+    def refuse_head(self, target: bytes, answer: Answer) -> None:
+        """Answer a request whose head is no HTTP, and close the connection."""
+        exchange = Exchange("", target, target, request_id=guid_from(self._random_bytes(16)))
         error = Malformed("The request is not valid HTTP", part="header")
         self._observer.refused(self.name, exchange, error)
         reply = self._errors.rendered(error, exchange)
-        request_id = (self._request_id_header, exchange.request_id.encode("ascii"))
-        return reply.body, (*self._framed(reply.content_type or self._usual.content_type).headers, request_id)
+        framing = self._framings.get(reply.content_type) or self._framed(reply.content_type)
+        answer(reply.status, framing.lines(exchange, reply, (_CLOSE,)), reply.body, True)
 
     async def _handled(self, exchange: Exchange) -> Reply:
         exchange.check_head()
@@ -210,8 +180,7 @@ class Room:
         return await handler(exchange)
 
     def _routed(self, exchange: Exchange) -> tuple[Operation, Handler]:
-        raw_path: bytes = exchange.scope["raw_path"]
-        segments = raw_path.split(b"/")[self._depth :]
+        segments = exchange.path.split(b"/")[self._depth :]
         methods = self._routes.get(tuple(segments))
         if methods is None and segments:
             methods = self._routes.get((*segments[:-1], _ANY_SEGMENT))
@@ -238,10 +207,6 @@ class Room:
         return None
 
 
-async def _no_body() -> Any:
-    raise Disconnected
-
-
 _CLOSE = (b"connection", b"close")
 _ANY_SEGMENT = b"/"  # which no segment of a path that is sent can be
 _Methods = Mapping[str, tuple[Operation, Handler]]
@@ -249,13 +214,22 @@ _Routes = Mapping[tuple[bytes, ...], _Methods]
 
 
 class _Framing:
-    """The headers that all answers of one content type begin with, as pairs and as lines to fill in."""
+    """The header lines of answers of one content type."""
 
     def __init__(self, content_type: str, request_id_header: bytes) -> None:
         self.content_type = content_type
-        self.headers = ((b"content-type", content_type.encode("ascii")), (b"cache-control", b"no-store"))
-        lines = b"".join([b"%b: %b\r\n" % header for header in self.headers])
-        self.lines = lines + b"content-length: %d\r\n" + request_id_header + b": %b\r\n"
+        told = b"content-type: %b\r\ncache-control: no-store\r\n" % content_type.encode("ascii")
+        self._without_length = told + request_id_header + b": %b\r\n"
+        self._usual = b"content-length: %d\r\n" + self._without_length
+
+    def lines(self, exchange: Exchange, reply: Reply, headers: tuple[Pair, ...]) -> bytes:
+        """Return the header lines of an answer, with headers of its own."""
+        request_id = exchange.request_id.encode("ascii")
+        if reply.status == 304:  # it tells of a body that it does not have (RFC 9110, 8.6)
+            lines = self._without_length % request_id
+        else:
+            lines = self._usual % (len(reply.body), request_id)
+        return lines + b"".join([b"%b: %b\r\n" % header for header in headers]) if headers else lines
 
 
 def _routing_table(operations: Sequence[Operation], routes: object) -> _Routes:
@@ -312,11 +286,16 @@ async def body_of(exchange: Exchange) -> bytes:
     headers = exchange.headers
     if b"content-encoding" in headers:
         raise Malformed("Content-Encoding is not supported", part="header", kind="media_type")
-    length = headers.get(b"content-length")
-    if length is not None and not length.isdigit():
-        raise Malformed("The Content-Length is not a number", part="header")
-    exchange.body = await received(exchange.receive, None if length is None else int(length[:20]))
-    return exchange.body
+    body = exchange.arrived
+    if body is None:
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit():
+            raise Malformed("The Content-Length is not a number", part="header")
+        body = await received(exchange.whole_body, int(length[:20]))
+    else:
+        refuse_too_many_bytes(len(body))
+    exchange.body = body
+    return body
 
 
 def deed_of(exchange: Exchange, audited: frozenset[str] = frozenset()) -> Deed:

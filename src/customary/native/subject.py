@@ -107,7 +107,7 @@ def _tags(exchange: Exchange, name: bytes) -> _Tags | None:
     """Return the entity tags of a header, which may stand several times; None if it does not stand at all."""
     if name not in exchange.headers:
         return None
-    text = ",".join(value.decode("latin-1") for known, value in exchange.scope["headers"] if known == name)
+    text = ",".join(value.decode("latin-1") for value in exchange.header_values(name))
     if text.strip(" \t") == "*":
         return _ANY
     if _ENTITY_TAGS.fullmatch(text) is None:

@@ -63,7 +63,7 @@ class Speech(msgspec.Struct, frozen=True):
 
     def reply_to(self, refusal: Refusal) -> Reply:
         """Return what the room answers."""
-        exchange = Exchange(dict(_SCOPE), _nothing, EXAMPLE_REQUEST_ID)
+        exchange = Exchange("GET", b"/", b"/", request_id=EXAMPLE_REQUEST_ID)
         if refusal.error is None:
             return self.errors.internal(exchange)
         return self.errors.rendered(refusal.error, exchange)
@@ -101,10 +101,3 @@ class Speech(msgspec.Struct, frozen=True):
     def bare(self, description: str, headers: Sequence[str] = ()) -> Schema:
         """Return the OpenAPI response of an answer that has no body."""
         return {"description": description, "headers": self.header_references(headers)}
-
-
-_SCOPE = {"type": "http", "method": "GET", "path": "/", "raw_path": b"/", "query_string": b"", "headers": []}
-
-
-async def _nothing() -> dict[str, Any]:
-    return {"type": "http.disconnect"}
