@@ -45,6 +45,15 @@ class Engine(Protocol):
     def read_now(self, job: Job[T]) -> T:
         """Run a job that only reads, in one state of the store, from a program without an event loop."""
 
+    async def scrub(self) -> bool:
+        """Remove from logs and the like what is left there of deleted rows; return whether all of it is gone.
+
+        Whoever is at work may prevent it for a moment: then it is to be asked again.
+        """
+
+    def scrub_now(self) -> bool:
+        """Do the same from a program without an event loop."""
+
     async def poll(self) -> None:
         """Look at the store as it is now, other processes' commits included."""
 

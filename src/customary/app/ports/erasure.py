@@ -106,9 +106,9 @@ class ReadMentions(msgspec.Struct, frozen=True, gc=False):
 class Destroy(msgspec.Struct, frozen=True, gc=False):
     """Destroy a record: its key, all versions, tags, hold, and the answers and outbox entries named.
 
-    Answered with Destroyed. The key's row stays, empty, so that its number is never given again. ``version``
-    is the current one: Outdated otherwise, or when there is none. ``dropped_tags`` None means that nobody
-    knows them: all tags of the record are looked for. Beside what is named, answers not older than
+    Answered with Destroyed. Nothing of the key is left in any place of the store but its logs. ``version`` is
+    the current one: Outdated otherwise, or when there is none. ``dropped_tags`` None means that nobody knows
+    them: all tags of the record are looked for. Beside what is named, answers not older than
     ``answers_since`` and entries numbered over ``mentions_after`` are looked at once more: they may have come
     since the scan that found the others.
     """

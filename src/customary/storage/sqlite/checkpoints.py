@@ -22,6 +22,9 @@ PAGES_LEFT_MAX: Final = 128
 """How many pages a restart may have to move while the committing thread waits for it."""
 
 PASSES_MAX: Final = 12
+TRUNCATE_MILLISECONDS_MAX: Final = 250
+"""How long writers may be held up for a reader that is still at work."""
+
 SCHEMAS: Final = ("main", "store")
 
 
@@ -34,6 +37,7 @@ class Checkpointer:
         self._wake = threading.Event()
         self._restart = threading.Event()
         self._closing = False
+        self._passing = threading.Lock()
         self._pages_seen = dict.fromkeys(SCHEMAS, 0)
         self._thread = threading.Thread(target=self._run, name="customary-checkpoint", daemon=True)
         self._thread.start()
@@ -62,6 +66,28 @@ class Checkpointer:
                 self._failures.translated(failure, connection)
         self._restart.clear()
 
+    def truncate(self) -> bool:
+        """Empty the WALs, on any thread but the loop's; return whether both are empty files now.
+
+        What a commit has deleted is in the WAL until then. Writers wait meanwhile, so little is left to move
+        first; and a reader that is still at work is not waited for long: this is to be tried again.
+        """
+        with self._passing:
+            for schema in SCHEMAS:
+                try:
+                    self._connection.wal_checkpoint(schema, apsw.SQLITE_CHECKPOINT_PASSIVE)
+                    self._connection.set_busy_timeout(TRUNCATE_MILLISECONDS_MAX)
+                    self._connection.wal_checkpoint(schema, apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                    self._pages_seen[schema] = 0
+                except apsw.BusyError:
+                    return False
+                except FAILURES as failure:
+                    self._failures.translated(failure, self._connection)
+                    return False
+                finally:
+                    self._connection.set_busy_timeout(0)
+        return True
+
     def close(self) -> None:
         """End the thread."""
         self._closing = True
@@ -80,8 +106,9 @@ class Checkpointer:
             self._wake.clear()
             if self._closing or self._failures.lethal or self._restart.is_set():
                 continue
-            for schema in SCHEMAS:
-                self._move(schema)
+            with self._passing:
+                for schema in SCHEMAS:
+                    self._move(schema)
 
     def _move(self, schema: str) -> None:
         """Move what is in the WAL; ask for a restart when it is long and little is left to move."""

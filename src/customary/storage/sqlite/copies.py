@@ -39,7 +39,7 @@ _COUNTS: Final = {
     "tenants": "SELECT count(*) FROM tenants",
     "customers": "SELECT count(*) FROM customers",
     "versions": "SELECT count(*) FROM versions",
-    "keys": "SELECT count(*) FROM customer_keys WHERE wrapped <> x''",
+    "keys": "SELECT count(*) FROM customer_keys WHERE wrapped <> zeroblob(length(wrapped))",
     "entries": "SELECT count(*) FROM leaves",
 }
 _PAIR_OF_STORE: Final = "SELECT value FROM meta WHERE name = ?"

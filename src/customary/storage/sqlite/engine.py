@@ -23,7 +23,7 @@ from customary.app.ports import Job
 from customary.domain.errors import Unavailable
 from customary.storage.sqlite import files
 from customary.storage.sqlite.batches import Batches
-from customary.storage.sqlite.checkpoints import SCHEMAS, Checkpointer
+from customary.storage.sqlite.checkpoints import SCHEMAS, TRUNCATE_MILLISECONDS_MAX, Checkpointer
 from customary.storage.sqlite.failures import FAILURES, Failures
 from customary.storage.sqlite.registry import generation_of
 from customary.storage.sqlite.running import Begun, Runner
@@ -78,6 +78,7 @@ class SQLiteEngine:
             raise
         self._restart_due = self._checkpointer.restart_due if self._checkpointer else bool
         self._snapshot_held = False
+        self._scrubbing = False
         self._batches = Batches(
             self._writing,
             self._failures,
@@ -105,7 +106,7 @@ class SQLiteEngine:
         To begin and end a transaction over two files costs three times what a point read does. So one is held
         over many reads: until the next commit of this process, or until ``poll`` looks for other processes'.
         """
-        if self._restart_due() and not self._snapshot_held:
+        if not self._snapshot_held and (self._scrubbing or self._restart_due()):
             return self.read_now(job)
         try:
             self._hold_snapshot()
@@ -144,6 +145,31 @@ class SQLiteEngine:
     async def poll(self) -> None:
         """Look at the store as it is now, and whether another process has changed the registry."""
         self._look()
+
+    async def scrub(self) -> bool:
+        """Leave nothing of what was deleted in the logs; return whether that is so, else try again later."""
+        if self._checkpointer is None:
+            return self.scrub_now()
+        self._scrubbing = True
+        self._release_snapshot()
+        try:
+            return await asyncio.to_thread(self._checkpointer.truncate)
+        finally:
+            self._scrubbing = False
+
+    def scrub_now(self) -> bool:
+        """Do the same from a program without an event loop; a server at work may prevent it."""
+        self._release_snapshot()
+        self._writing.set_busy_timeout(TRUNCATE_MILLISECONDS_MAX)
+        try:
+            for schema in SCHEMAS:
+                self._writing.wal_checkpoint(schema, apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except FAILURES as failure:
+            self._failures.translated(failure, self._writing)
+            return False
+        finally:
+            self._writing.set_busy_timeout(0)
+        return True
 
     # ── Beside the port ─────────────────────────────────────────────────────────────────────────────────
 
@@ -200,7 +226,7 @@ class SQLiteEngine:
         return self._reader.begun(jobs) if self._snapshot_held else [None] * len(jobs)
 
     def _hold_snapshot(self) -> None:
-        if not self._snapshot_held and not self._restart_due():
+        if not (self._snapshot_held or self._scrubbing or self._restart_due()):
             self._begin_snapshot()
 
     def _begin_snapshot(self) -> None:

@@ -1,6 +1,8 @@
 """Erasing a record, and what stays behind: tombstones, kept parts, holds and rules; read and written.
 
-``secure_delete`` overwrites what is deleted; what a log still holds is truncated later (``checkpoints``).
+A key is overwritten in its place, and nothing of it is left in any page; what the logs still hold is cut off
+later (``checkpoints``). Of sealed bytes, which nothing opens without the key, ``secure_delete`` overwrites
+all but stretches that SQLite may have left in unused parts of pages when it moved rows: a VACUUM ends these.
 Nothing is known here of what a part, a rule or a certificate says.
 """
 
@@ -37,7 +39,7 @@ from customary.app.ports import (
 from customary.domain.errors import Conflict, Outdated
 from customary.storage.sqlite.reads import RECORD_BY_ID
 from customary.storage.sqlite.rows import instant_at, microseconds, owner, packed, record, unpacked
-from customary.storage.sqlite.writes import ADD_LEAF, CURRENT, DROP_TAG, DROP_UNIQUE_TAG
+from customary.storage.sqlite.writes import ADD_LEAF, CURRENT, DROP_KEY, DROP_TAG, DROP_UNIQUE_TAG
 
 SUPERSEDED_COUNT = """
 SELECT count(*) FROM versions
@@ -66,7 +68,6 @@ MENTIONS_AFTER = """
 SELECT entry_no, tenant_id = ?1 AND instr(body, CAST(?2 AS BLOB)) > 0 FROM outbox
 WHERE entry_no > ?3 ORDER BY entry_no LIMIT ?4
 """
-EMPTY_KEY = "UPDATE customer_keys SET wrapped = x'' WHERE row_no = ?"
 DROP_CUSTOMER = "DELETE FROM customers WHERE row_no = ? AND tenant_id = ?"
 DROP_VERSIONS = "DELETE FROM versions WHERE row_no = ?"
 DROP_ALL_TAGS = "DELETE FROM tags WHERE tenant_id = ? AND row_no = ?"
@@ -108,7 +109,7 @@ ADD_KEPT = """
 INSERT INTO kept (tenant_id, customer_id, part, until, key_no, sealed) VALUES (?, ?, ?, ?, ?, ?)
 """
 KEY_OF_KEPT = "SELECT key_no FROM kept WHERE tenant_id = ? AND customer_id = ? AND part = ?"
-DROP_KEPT_KEY = "DELETE FROM kept_keys WHERE key_no = ?"
+DROP_KEPT_KEY = "UPDATE kept_keys SET wrapped = zeroblob(length(wrapped)) WHERE key_no = ?"
 DROP_KEPT = "DELETE FROM kept WHERE tenant_id = ? AND customer_id = ? AND part = ?"
 
 
@@ -246,7 +247,7 @@ def destroy(connection: Connection, request: Destroy) -> Destroyed:
     if current is None or current[1] != request.version:
         raise Outdated(detail="another version is stored, or none")
     row_no: int = current[0]
-    execute(EMPTY_KEY, (row_no,))
+    execute(DROP_KEY, (row_no,))
     execute(DROP_VERSIONS, (row_no,))
     execute(DROP_CUSTOMER, (row_no, tenant))
     execute(DROP_HOLD, (tenant, request.customer_id))

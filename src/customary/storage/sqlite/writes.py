@@ -13,7 +13,9 @@ from customary.storage.sqlite.rows import microseconds, owner
 # The row number of a new customer comes from its key: the keys are committed first (see files.writing), so
 # a key that was left behind by an interrupted commit keeps its number and is never replaced.
 ADD_KEY = "INSERT INTO customer_keys (wrapped) VALUES (?)"
-DROP_KEY = "DELETE FROM customer_keys WHERE row_no = ?"
+# A key is overwritten in its place, never deleted: where rows of one length are only added and overwritten,
+# SQLite moves none to another page, and so leaves no copy of one behind. The number stays used.
+DROP_KEY = "UPDATE customer_keys SET wrapped = zeroblob(length(wrapped)) WHERE row_no = ?"
 KEY = "SELECT wrapped FROM customer_keys WHERE row_no = ?"
 ADD_CUSTOMER = """
 INSERT INTO customers (row_no, tenant_id, customer_id, customer_number, merchant_no, version, created_at,
