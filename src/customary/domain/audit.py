@@ -25,6 +25,13 @@ class Action(StrEnum):
     KEYS_TURNING = "keys.turning"
     KEYS_TURNED = "keys.turned"
     CUSTOMER_RESEALED = "customer.resealed"
+    CUSTOMER_HELD = "customer.held"
+    CUSTOMER_RELEASED = "customer.released"
+    CUSTOMER_ERASED = "customer.erased"
+    CUSTOMER_ERASED_AGAIN = "customer.erased_again"
+    KEPT_READ = "kept.read"
+    KEPT_DESTROYED = "kept.destroyed"
+    RETENTION_CHANGED = "retention.changed"
 
 
 REASON_MAX = 500

@@ -66,6 +66,7 @@ class Particulars(msgspec.Struct, frozen=True, omit_defaults=True):
     external_tier: str | None = None
     license_region: str | None = None
     custom_data: dict[str, object] | None = None
+    relationship_ended_at: str | None = None
 
     @property
     def shown_full_name(self) -> str | None:
@@ -172,6 +173,7 @@ class CustomerPatch(msgspec.Struct, frozen=True, omit_defaults=True):
     external_tier: str | UnsetType | None = UNSET
     license_region: str | UnsetType | None = UNSET
     custom_data: dict[str, object] | UnsetType | None = UNSET
+    relationship_ended_at: str | UnsetType | None = UNSET
     tax_id: str | UnsetType | None = UNSET
     national_id: str | UnsetType | None = UNSET
     person_id: str | UnsetType | None = UNSET

@@ -9,6 +9,7 @@ The leaves, in order of precedence (the first that applies to a request is the o
     ├── Forbidden         somebody who may not do this
     ├── TooLarge          the request is over a limit of size, or did not arrive in time
     ├── NotFound          absent, or another tenant's or merchant's: alike
+    │   └── Gone          was erased; only who may know of that is told, to all others it is absent
     ├── Invalid           well formed, but fields break rules; one violation each
     ├── Conflict          the change contradicts what is stored
     ├── Outdated          the version named by the caller is not the current one
@@ -128,6 +129,17 @@ class NotFound(CustomaryError):
     def __init__(self, public: str = "", *, detail: str = "", kind: str = "customer") -> None:
         super().__init__(public, detail=detail)
         self.kind = kind
+
+
+class Gone(NotFound):
+    """The customer was erased: by the erasure of that number of the tenant, at that instant (RFC 3339)."""
+
+    public = "This customer was erased"
+
+    def __init__(self, public: str = "", *, detail: str = "", number: int = 0, at: str = "") -> None:
+        super().__init__(public, detail=detail)
+        self.number = number
+        self.at = at
 
 
 class Invalid(CustomaryError):

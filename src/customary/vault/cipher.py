@@ -183,6 +183,11 @@ class KeyCache:
             return entry[2]
         return None
 
+    def forget(self, wrapped: bytes) -> None:
+        """Keep the key no longer, if it is here."""
+        self._young.pop(wrapped, None)
+        self._old.pop(wrapped, None)
+
     def keep(self, wrapped: bytes, tenant_id: str, customer_id: str, key: CustomerKey) -> None:
         """Keep the key; that may forget those that have been there longest."""
         if len(self._young) >= self._generation_max:

@@ -91,6 +91,8 @@ class OpenedTenant(IndexKey):
         self._for_secret = framed(b"customary credential secret", tenant)
         self._for_particulars = framed(b"customary record", tenant, b"particulars")
         self._for_guarded = framed(b"customary record", tenant, b"guarded")
+        self._for_hold = framed(b"customary hold", tenant)
+        self._for_part = framed(b"customary kept part", tenant)
         self._for_reason = framed(b"customary reason", tenant)
         self._fresh: dict[bytes, tuple[str, CustomerKey]] = {}
 
@@ -185,6 +187,45 @@ class OpenedTenant(IndexKey):
                 detail=f"the reason of a leaf of {leaf.at} on customer {leaf.subject} of tenant "
                 f"{self._tenant_id} does not open: {unopened}"
             ) from None
+
+    # ── What an erasure leaves or takes away ────────────────────────────────────────────────────────────
+
+    def sealed_hold(self, customer_id: str, wrapped_key: bytes, reason: str) -> bytes:
+        """Return the reason of a hold, sealed under the customer's key."""
+        place = self._for_hold + framed(customer_id.encode())
+        return self._key_of(wrapped_key, customer_id).sealed(reason.encode(), place)
+
+    def opened_hold(self, customer_id: str, wrapped_key: bytes, sealed: bytes) -> str:
+        """Return the reason of a hold; raises SealBroken."""
+        place = self._for_hold + framed(customer_id.encode())
+        try:
+            return self._key_of(wrapped_key, customer_id).opened(sealed, place).decode()
+        except Unopened as unopened:
+            raise SealBroken(
+                detail=f"the hold on customer {customer_id} of tenant {self._tenant_id} does not open:"
+                f" {unopened}"
+            ) from None
+
+    def sealed_part(self, customer_id: str, part: str, content: bytes) -> tuple[bytes, bytes]:
+        """Return a new key for a part that is kept, wrapped under the tenant key, and the part under it."""
+        place = self._for_part + framed(customer_id.encode(), part.encode())
+        key = os.urandom(KEY_BYTES)
+        return self._seal.wrapped(key, place), CustomerKey(key).sealed(content, place)
+
+    def opened_part(self, customer_id: str, part: str, wrapped_key: bytes, sealed: bytes) -> bytes:
+        """Return a kept part; raises SealBroken."""
+        place = self._for_part + framed(customer_id.encode(), part.encode())
+        try:
+            return CustomerKey(self._seal_of(wrapped_key).unwrapped(wrapped_key, place)).opened(sealed, place)
+        except Unopened as unopened:
+            raise SealBroken(
+                detail=f"the kept {part} of customer {customer_id} of tenant {self._tenant_id} does not open:"
+                f" {unopened}"
+            ) from None
+
+    def forget(self, wrapped_key: bytes) -> None:
+        """Keep the opened form of that customer key no longer."""
+        self._cache.forget(wrapped_key)
 
     def sealed_secret(self, terms: str, secret: bytes) -> bytes:
         """Return a credential's secret, sealed under the tenant key for a credential of these terms."""

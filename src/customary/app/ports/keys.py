@@ -51,6 +51,21 @@ class TenantVault(Tagger, Protocol):
     def opened_reason(self, leaf: Leaf, wrapped_key: bytes) -> str:
         """Return the reason that is sealed in a leaf; SealBroken if it was not sealed for it by that key."""
 
+    def sealed_hold(self, customer_id: str, wrapped_key: bytes, reason: str) -> bytes:
+        """Return the reason of a hold, sealed under the customer's key."""
+
+    def opened_hold(self, customer_id: str, wrapped_key: bytes, sealed: bytes) -> str:
+        """Return the reason of a hold; SealBroken if it was not sealed so."""
+
+    def sealed_part(self, customer_id: str, part: str, content: bytes) -> tuple[bytes, bytes]:
+        """Return a new key for a part that is kept, wrapped under the tenant key, and the part under it."""
+
+    def opened_part(self, customer_id: str, part: str, wrapped_key: bytes, sealed: bytes) -> bytes:
+        """Return a kept part; SealBroken if it was not sealed so."""
+
+    def forget(self, wrapped_key: bytes) -> None:
+        """Keep the opened form of that customer key no longer."""
+
     def sealed_secret(self, terms: str, secret: bytes) -> bytes:
         """Return a secret, sealed under the tenant key for a credential of these terms."""
 
@@ -73,6 +88,10 @@ class Vault(Protocol):
 
     def hashed_secret(self, terms: str, secret: bytes) -> bytes:
         """Return the keyed hash under which the secret of a Basic credential of these terms is kept."""
+
+    @property
+    def trail_public_key(self) -> bytes:
+        """The raw Ed25519 key with which anyone can verify what ``signed`` has signed."""
 
     def signed(self, message: bytes) -> bytes:
         """Return the Ed25519 signature of ``message`` under the trail's key."""
