@@ -142,12 +142,12 @@ class Eraser:
 
     async def go_on(self) -> None:
         """Carry out what was promised and not settled: something came between."""
-        for promise in self._ledger.compared(await self._engine.scan(_erased)).unsettled:
+        for promise in self._ledger.unsettled():
             await self._done(self._replaying(promise, undone=False))
 
     def go_on_now(self) -> None:
         """Do the same without an event loop."""
-        for promise in self._ledger.compared(self._engine.read_now(_erased)).unsettled:
+        for promise in self._ledger.unsettled():
             self._done_now(self._replaying(promise, undone=False))
 
     def replay_now(self) -> int:
@@ -158,8 +158,9 @@ class Eraser:
         """
         self._ledger.verify()
         compared = self._ledger.compared(self._engine.read_now(_erased))
-        for promise in (*compared.undone, *compared.unsettled):
-            self._done_now(self._replaying(promise, undone=promise in compared.undone))
+        for promise in compared.undone:
+            self._done_now(self._replaying(promise, undone=True))
+        self.go_on_now()
         self.check_now()
         self.scrub_now()
         return len(compared.undone)

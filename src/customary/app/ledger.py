@@ -54,9 +54,8 @@ class Settlement(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """What the ledger knows and a store does not, and how many erasures it is the other way round."""
+    """What was settled and a store does not know, and how many erasures it knows that were never promised."""
 
-    unsettled: tuple[Promise, ...]
     undone: tuple[Promise, ...]
     unknown: int
 
@@ -69,7 +68,9 @@ class Ledger:
         self._lines = lines
         self._vault = vault
         self._promises: dict[str, list[Promise]] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
         self._settled: set[tuple[str, int]] = set()
+        self._unsettled: set[tuple[str, int]] = set()
         self._count = 0
         self.look()
 
@@ -96,15 +97,10 @@ class Ledger:
         with self._lines:
             self.look()
             known = self._promises.setdefault(tenant_id, [])
-            found = next((one for one in known if one.certificate.customer_id == customer_id), None)
-            if found is None:
-                number = len(known) + 1
-            else:
-                number = found.certificate.number
-                if (tenant_id, number) in self._settled:
-                    raise Unavailable(
-                        detail=f"erasure {number} of tenant {tenant_id} was undone by a restore"
-                    )
+            number = self._numbers.get((tenant_id, customer_id), len(known) + 1)
+            found = known[number - 1] if number <= len(known) else None
+            if (tenant_id, number) in self._settled:
+                raise Unavailable(detail=f"erasure {number} of tenant {tenant_id} was undone by a restore")
             previous = _digest(known[number - 2].certificate) if number > 1 else NO_PREVIOUS
             encoded = compose(number, previous)
             if found is not None and (found.certificate.encoded() == encoded or number < len(known)):
@@ -114,7 +110,7 @@ class Ledger:
             promise = Promise(certificate, tags[0].hex(), tags[1].hex())
             self._lines.append(msgspec.json.encode(promise, order="sorted"))
             self._count += 1
-            known[number - 1 :] = [promise]
+            self._know(promise)
             return encoded
 
     def settle(self, tenant_id: str, number: int) -> None:
@@ -128,12 +124,17 @@ class Ledger:
             settlement = msgspec.structs.replace(settlement, signature=signature)
             self._lines.append(msgspec.json.encode(settlement, order="sorted"))
             self._count += 1
-            self._settled.add((tenant_id, number))
+            self._note_settled(tenant_id, number)
 
     def is_promised(self, tenant_id: str, customer_id: str) -> bool:
         """Return whether the erasure of that customer was promised."""
         self.look()
-        return any(one.certificate.customer_id == customer_id for one in self._promises.get(tenant_id, ()))
+        return (tenant_id, customer_id) in self._numbers
+
+    def unsettled(self) -> list[Promise]:
+        """Return the promises of which nobody has said that the databases have them."""
+        self.look()
+        return [self._promises[tenant_id][number - 1] for tenant_id, number in sorted(self._unsettled)]
 
     def promises(self) -> list[Promise]:
         """Return all promises, tenant by tenant, in the order of their numbers."""
@@ -143,14 +144,9 @@ class Ledger:
     def compared(self, erased: Iterable[tuple[str, int]]) -> Comparison:
         """Compare it with the erasures that a store knows, ``(tenant, number)`` each."""
         there = set(erased)
-        promises = self.promises()
-        numbers = {(one.certificate.tenant_id, one.certificate.number): one for one in promises}
-        absent = {key: one for key, one in numbers.items() if key not in there}
-        return Comparison(
-            unsettled=tuple(one for key, one in numbers.items() if key not in self._settled),
-            undone=tuple(one for key, one in absent.items() if key in self._settled),
-            unknown=len(there - numbers.keys()),
-        )
+        promised = {(one.certificate.tenant_id, one.certificate.number): one for one in self.promises()}
+        undone = tuple(one for key, one in promised.items() if key in self._settled and key not in there)
+        return Comparison(undone, len(there - promised.keys()))
 
     def verify(self) -> int:
         """Check every signature that the ledger has; return how many erasures that are."""
@@ -172,7 +168,7 @@ class Ledger:
         if not 1 <= settlement.settled <= len(known):
             raise self._broken("it settles what was not promised")
         self._check_signature(settlement.signed_bytes(), settlement.signature)
-        self._settled.add((settlement.tenant_id, settlement.settled))
+        self._note_settled(settlement.tenant_id, settlement.settled)
         return None
 
     def _take(self, promise: Promise) -> str:
@@ -190,8 +186,19 @@ class Ledger:
         before = known[number - 2].certificate if number > 1 else None
         if certificate.previous != (NO_PREVIOUS if before is None else _digest(before)):
             raise self._broken("the one before it is another")
-        known[number - 1 :] = [promise]
+        self._know(promise)
         return tenant_id
+
+    def _know(self, promise: Promise) -> None:
+        certificate = promise.certificate
+        tenant_id, number = certificate.tenant_id, certificate.number
+        self._promises.setdefault(tenant_id, [])[number - 1 :] = [promise]
+        self._numbers[tenant_id, certificate.customer_id] = number
+        self._unsettled.add((tenant_id, number))
+
+    def _note_settled(self, tenant_id: str, number: int) -> None:
+        self._settled.add((tenant_id, number))
+        self._unsettled.discard((tenant_id, number))
 
     def _check_signature(self, message: bytes, signature: str) -> None:
         try:

@@ -15,11 +15,14 @@ import msgspec
 
 from customary.app import roots
 from customary.app.credentials import Registry
+from customary.app.erasure import Eraser
+from customary.app.ledger import Ledger
 from customary.app.performer import Performer
 from customary.app.trail import Sealer
 from customary.bootstrap.roots import matched, opened_vault, source_of
 from customary.config import Settings
 from customary.domain.errors import Unavailable
+from customary.storage.ledger import LedgerFile
 from customary.storage.sqlite import SQLiteEngine
 from customary.storage.sqlite.files import STORE
 from customary.vault import RootVault
@@ -73,12 +76,14 @@ class House:
         *,
         serving: bool = False,
         may_make: bool = True,
+        replaying: bool = False,
         fatal: Callable[[str], None] | None = None,
     ) -> None:
         """Open the folder, making it and its root key first if there is none and ``may_make``.
 
         Raises Unavailable if the folder cannot be used, Conflict if another server serves it, RootKeyRefused
-        if the key is not the one under which the folder was sealed.
+        if the key is not the one under which the folder was sealed, UndoneErasures if the erasure ledger must
+        be replayed first, unless that is what it is opened for.
         """
         self._looked_for: list[roots.Root] = []
         self._look_again_at = 0.0
@@ -106,6 +111,11 @@ class House:
                 reason_required=settings.reason_required,
             )
             self.registry = Registry(self.engine, self.vault)
+            try:
+                self._open_ledger(self.vault, serving=serving, replaying=replaying)
+            except BaseException:
+                self.engine.close()
+                raise
             self.sealer = Sealer(self.engine, self.vault, self.dice, self.store_id)
 
     @property
@@ -129,6 +139,21 @@ class House:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _open_ledger(self, vault: RootVault, *, serving: bool, replaying: bool) -> None:
+        """Read the erasure ledger and compare the store with it."""
+        self.ledger = Ledger(LedgerFile(self.settings.data), vault)
+        self.eraser = Eraser(
+            self.engine,
+            vault,
+            self.dice,
+            self.ledger,
+            answers_kept=timedelta(hours=self.settings.idempotency_hours),
+        )
+        if not replaying:
+            self.eraser.check_now()
+            if serving:  # what a kill has interrupted; the commands of others are not
+                self.eraser.go_on_now()
 
     async def notice(self) -> None:
         """Have the root keys that the store names by now, and tell the store of it; for a server.

@@ -44,6 +44,8 @@ SYNC_SECONDS = 1.0
 USES_SECONDS = 5.0
 SWEEP_SECONDS = 60.0
 SWEPT_AT_ONCE = 1000
+SCRUB_SECONDS = 1.0
+"""How often it is looked whether a destroyed key is still in a log."""
 KEEP_ALIVE_SECONDS = 75
 
 _REFUSED = b"The request is not valid HTTP"
@@ -119,13 +121,14 @@ class Housekeeping:
             log.flush()
 
     async def _keep(self) -> None:
-        due = {self._turn: 0.0, self._sync_nonces: 0.0, self._store_uses: 0.0, self._sweep: 0.0}
         every = {
             self._turn: TURN_SECONDS,
             self._sync_nonces: SYNC_SECONDS,
             self._store_uses: USES_SECONDS,
             self._sweep: SWEEP_SECONDS,
+            self._scrub: SCRUB_SECONDS,
         }
+        due = dict.fromkeys(every, 0.0)
         while True:
             await asyncio.sleep(POLL_SECONDS)
             now = time.monotonic()
@@ -164,8 +167,14 @@ class Housekeeping:
         if self._house.vault is not None:
             await self._house.registry.store_uses()
 
+    async def _scrub(self) -> None:
+        if self._house.vault is not None:
+            await self._house.eraser.scrub()
+
     async def _sweep(self) -> None:
         if self._house.vault is not None:
+            await self._house.eraser.go_on()
+            await self._house.eraser.sweep()
             before = self._house.performer.answers_since()
             while await self._house.engine.perform(lambda: _swept(before)) == SWEPT_AT_ONCE:
                 pass

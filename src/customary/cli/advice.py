@@ -23,6 +23,7 @@ _WHERE_TO_LOOK = {
 @contextmanager
 def advised(settings: Settings) -> Iterator[None]:
     """Add to refusals of what is done inside what to do about them in the folder of these settings."""
+    from customary.app.ledger import UndoneErasures
     from customary.vault.rootkey import RootKeyRefused  # it loads the ciphers, as does opening the house
 
     option = data_option(settings)
@@ -34,6 +35,9 @@ def advised(settings: Settings) -> Iterator[None]:
     except NotFound as absent:
         step = _WHERE_TO_LOOK.get(absent.kind, "")
         raise Advised(absent, step.format(program=program(), option=option)) from None
+    except UndoneErasures as undone:
+        step = f"`{program()} erasure replay{option}` erases them again; then go on."
+        raise Advised(undone, step) from None
     except (Unavailable, OutcomeUnknown) as unavailable:
         raise Advised(unavailable, f"`{program()} doctor{option}` looks for the cause.") from None
 

@@ -41,6 +41,8 @@ _PLACES = (
     "keys",
     "customers",
     "audit",
+    "erasure",
+    "retention",
     "backup",
     "restore",
     "doctor",
@@ -56,6 +58,8 @@ _GROUPS = {
         "customers",
         "List and show customers, as they are or were; restore, import and export them.",
     ),
+    "erasure": ("erasure", "Plan, carry out and prove erasures; put and lift legal holds."),
+    "retention": ("retention", "List and change what must be kept of an erased customer, and how long."),
     "audit": ("audit", "List the audit trail, and verify that nobody changed it."),
 }
 for _name, (_module, _help) in _GROUPS.items():

@@ -41,7 +41,7 @@ def settings_for(data: Path | None, **overrides: object) -> config.Settings:
 
 
 @contextmanager
-def open_house(data: Path | None, *, may_make: bool = False) -> "Iterator[House]":
+def open_house(data: Path | None, *, may_make: bool = False, replaying: bool = False) -> "Iterator[House]":
     """Open the house for one command; refuse one that is sealed, for want of its root key."""
     from customary.bootstrap.house import House
     from customary.cli.advice import advised, no_data, sealed
@@ -50,7 +50,7 @@ def open_house(data: Path | None, *, may_make: bool = False) -> "Iterator[House]
     settings = settings_for(data)
     if not may_make and not (settings.data / STORE).exists():
         raise no_data(settings)
-    with advised(settings), House(settings, may_make=may_make) as house:
+    with advised(settings), House(settings, may_make=may_make, replaying=replaying) as house:
         if house.vault is None:
             raise sealed(settings)
         yield house

@@ -62,6 +62,14 @@ def restore(
     /,
     *,
     keys: KeysFile = None,
+    ledger: Annotated[
+        tuple[Path, ...],
+        Parameter(
+            name="--ledger",
+            show_default=False,
+            help="A copy of the erasure ledger that goes further than the one at hand; may be repeated.",
+        ),
+    ] = (),
     force: Annotated[
         bool,
         Parameter(
@@ -76,7 +84,9 @@ def restore(
     """Put a backup into the data folder, which no server may serve meanwhile.
 
     The copy is checked, brought up to date and opened record by record before it
-    takes its place. The root key must be at hand, as a setting or in the data
+    takes its place. Customers who were erased after the backup are erased again, as
+    the erasure ledger says: the one in the data folder, that of the backup, or the
+    one that is named, whichever goes furthest. The root key must be at hand, as a setting or in the data
     folder: it is in no backup.
 
     Example: customary restore /backups/2026-03-01.db --keys /vault/2026-03-01.keys
@@ -88,12 +98,20 @@ def restore(
     settings = settings_for(data)
     pair = pair_of(file.absolute(), None if keys is None else keys.absolute())
     with advised(settings), _advising_force(), _progress() as told:
-        done = put_back(settings, pair, told, force=force)
+        done = put_back(settings, pair, told, force=force, ledgers=[one.absolute() for one in ledger])
     if as_json:
         aside = None if done.set_aside is None else str(done.set_aside)
-        print_json({"data": str(settings.data), "setAside": aside, **_counted(done.account)})
+        print_json(
+            {
+                "data": str(settings.data),
+                "setAside": aside,
+                "erasedAgain": done.erased_again,
+                **_counted(done.account),
+            }
+        )
         return
-    print_facts({"data": str(settings.data), **_facts(done.account)})
+    facts = {"data": str(settings.data), **_facts(done.account)}
+    print_facts(facts | {"erased again": str(done.erased_again)})
     if done.set_aside is not None:
         print(
             f"What was there is in {done.set_aside}. Delete it when you are sure: it has keys of customers"

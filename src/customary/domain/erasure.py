@@ -19,6 +19,7 @@ TEXT_MAX = 500
 _RULE_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?", re.ASCII)
 _PERIOD = re.compile(r"P([1-9][0-9]{0,4})([YMD])", re.ASCII)
 _YEARS_MAX = 100
+_LAST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class Part(StrEnum):
@@ -117,7 +118,7 @@ def check_rule(rule: Rule) -> None:
 
 
 def end_of(period: str, start: datetime) -> datetime:
-    """Return the instant at which a period ends that begins at ``start``.
+    """Return the instant at which a period ends that begins at ``start``; at the latest, the last there is.
 
     >>> end_of("P1Y", datetime(2024, 2, 29, 12, tzinfo=UTC)).isoformat()
     '2025-02-28T12:00:00+00:00'
@@ -127,9 +128,11 @@ def end_of(period: str, start: datetime) -> datetime:
         raise ValueError("no period")
     count = int(match[1])
     if match[2] == "D":
-        return start + timedelta(days=count)
+        return start + min(timedelta(days=count), _LAST - start)
     months = start.month - 1 + count * (12 if match[2] == "Y" else 1)
     year, month = start.year + months // 12, months % 12 + 1
+    if year > _LAST.year:
+        return _LAST
     return start.replace(year=year, month=month, day=min(start.day, calendar.monthrange(year, month)[1]))
 
 

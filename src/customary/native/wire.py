@@ -31,12 +31,13 @@ from customary.domain.customer import (
     CustomerPatch,
     Particulars,
 )
-from customary.domain.errors import Violation
+from customary.domain.errors import Invalid, Violation
 from customary.domain.ids import guid_of
 from customary.domain.masking import BIRTH_MASK, is_mask
 from customary.domain.reach import Reach
 from customary.http import fields as reading
 from customary.http.fields import Fields, Limits, Text
+from customary.native.instants import instant_of
 
 
 def camel(name: str) -> str:
@@ -88,6 +89,9 @@ class CustomerView(msgspec.Struct, omit_defaults=True, kw_only=True):
     externalTier: str | None = None
     licenseRegion: Annotated[str | None, Meta(description="Who issued the driver's licence")] = None
     customData: Annotated[dict[str, object] | None, Meta(description="Any JSON object, merged")] = None
+    relationshipEndedAt: Annotated[
+        str | None, Meta(description="When the business with the customer ended: retention counts from then")
+    ] = None
     taxId: Annotated[str | None, Meta(description="The mask of the tax id")] = None
     nationalId: Annotated[str | None, Meta(description="The mask of the national id")] = None
     personId: Annotated[str | None, Meta(description="The mask of the person id")] = None
@@ -208,6 +212,8 @@ def revision(body: Mapping[str, object], *, instead: str = "send it in clear") -
             changes["address"] = _address_patch(fields)
         if "enrollDate" in body:
             changes["enroll_date"] = fields.integer("enrollDate")
+        if "relationshipEndedAt" in body:
+            changes["relationship_ended_at"] = _instant_text(fields, "relationshipEndedAt")
         if "customData" in body:
             changes["custom_data"] = _custom_data(fields, current)
         fields.check()
@@ -237,6 +243,18 @@ def _guarded_text(fields: Fields, name: str, field: str, current: Customer | Non
     elif value != getattr(current.masks, field):
         fields.fault(name, "mask")
     return UNSET
+
+
+def _instant_text(fields: Fields, name: str) -> Text:
+    """Return an instant in the one form in which it is kept: in UTC, with milliseconds."""
+    value = fields.text(name, TEXT)
+    if not isinstance(value, str):
+        return value
+    try:
+        return instant_text(instant_of(name, value))
+    except Invalid as invalid:
+        fields.violations += invalid.violations
+        return UNSET
 
 
 def _custom_data(fields: Fields, current: Customer | None) -> dict[str, object] | UnsetType | None:

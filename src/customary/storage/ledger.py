@@ -97,6 +97,18 @@ class LedgerFile:
         self._broken = False
         self._read += len(line) + 1
 
+    def extend(self, source: Path) -> None:
+        """Append what another file has more, while this is entered; Unavailable if the two contradict."""
+        theirs, ours = _complete(source), _complete(self._paths[0])
+        if not (theirs.startswith(ours) or ours.startswith(theirs)):
+            raise Unavailable(
+                "Two erasure ledgers contradict each other: one of them was changed",
+                detail=f"{source} and {self._paths[0]}",
+            )
+        if len(theirs) > len(ours):
+            for path in self._paths:
+                self._append(path, len(ours), theirs[len(ours) :])
+
     def _append(self, path: Path, at: int, content: bytes) -> None:
         """Write at the end of the lines that are known, in place of what a kill may have left there."""
         try:
@@ -128,13 +140,7 @@ class LedgerFile:
 
     def _level(self) -> None:
         """Append to the file that is behind what the other has more."""
-        contents = []
-        for path in self._paths:
-            try:
-                content = path.read_bytes() if path.exists() else b""
-            except OSError as failure:
-                raise _unavailable(path, failure) from None
-            contents.append(content[: content.rfind(_NEWLINE) + 1])
+        contents = [_complete(path) for path in self._paths]
         longest = max(contents, key=len)
         if not all(longest.startswith(content) for content in contents):
             raise Unavailable(
@@ -146,32 +152,25 @@ class LedgerFile:
                 self._append(path, len(content), longest[len(content) :])
 
 
-def copied(source: Path, target: Path) -> bool:
-    """Bring the lines in ``target`` to where ``source`` is, if that is further; return whether it was there.
+def copied(source: Path, folder: Path) -> bool:
+    """Bring the lines of a folder to where ``source`` is, if that is further; return whether it was there.
 
     Raises Unavailable if one does not begin as the other does, or one cannot be read or written.
     """
     if not source.exists():
         return False
-    try:
-        lines = LedgerFile(target)
-        more = source.read_bytes()
-        ours = target / NAME
-        known = ours.read_bytes() if ours.exists() else b""
-    except OSError as failure:
-        raise _unavailable(source, failure) from None
-    more = more[: more.rfind(_NEWLINE) + 1]
-    known = known[: known.rfind(_NEWLINE) + 1]
-    if not (more.startswith(known) or known.startswith(more)):
-        raise Unavailable(
-            "Two erasure ledgers contradict each other: one of them was changed",
-            detail=f"{source} and {ours}",
-        )
-    lines.fresh()
-    with lines:
-        for line in more[len(known) :].splitlines():
-            lines.append(line)
+    with LedgerFile(folder) as lines:
+        lines.extend(source)
     return True
+
+
+def _complete(path: Path) -> bytes:
+    """Return the complete lines of a file, or nothing if it is not there."""
+    try:
+        content = path.read_bytes() if path.exists() else b""
+    except OSError as failure:
+        raise _unavailable(path, failure) from None
+    return content[: content.rfind(_NEWLINE) + 1]
 
 
 def _sync_folder(folder: Path) -> None:
