@@ -54,6 +54,9 @@ def test_all_commands_of_the_contract_are_there() -> None:
         "customers export", "customers history", "customers restore", "audit list", "audit verify",
         "audit public-key", "backup", "restore", "doctor", "curl", "completion", "--install-completion",
         "keys status", "keys rotate root", "keys rotate tenant", "keys rotate index", "keys reseal",
+        "erasure plan", "erasure execute", "erasure list", "erasure show", "erasure verify", "erasure replay",
+        "erasure hold", "erasure release", "retention list",
+        "retention set", "retention remove",
     }  # fmt: skip
 
 

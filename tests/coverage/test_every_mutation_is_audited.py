@@ -91,12 +91,19 @@ DEEDS: Mapping[str, tuple[Deed, ...]] = {
         Deed({"version": 1}, "customer.restored", frozenset({"org_id"}), "version 1 restored"),
         Deed({"version": 3}, "customer.unchanged", frozenset()),
     ),
+    "native POST /customers/{id}/erasure": (Deed({}, "customer.erased", frozenset()),),
+    "native POST /customers/{id}/hold": (Deed({"reason": "Case 17"}, "customer.held", frozenset()),),
+    "native DELETE /customers/{id}/hold": (Deed({}, "customer.released", frozenset()),),
+    "native PUT /retention": (Deed({"rules": []}, "retention.changed", frozenset()),),
 }
 """For each mutating operation: deeds, one after the other on one customer."""
 
 BEFORE: Mapping[str, Callable[[Speaker, str], Answer]] = {
     "native POST /customers/{id}/restore": lambda speaker, target: speaker.call(
         "PATCH", target.removesuffix("/restore"), {"orgId": "since then"}
+    ),
+    "native DELETE /customers/{id}/hold": lambda speaker, target: speaker.call(
+        "POST", target, {"reason": "Case 17"}
     ),
 }
 """For each operation that needs it: what is done to the customer before."""
@@ -109,6 +116,10 @@ REFUSED: Mapping[str, Json] = {
     "native POST /customers": {"taxId": "#####6790"},
     "native PATCH /customers/{id}": {"email": 1},
     "native POST /customers/{id}/restore": {"version": "1"},
+    "native POST /customers/{id}/erasure": {"dryRun": "yes"},
+    "native POST /customers/{id}/hold": {"reason": 17},
+    "native DELETE /customers/{id}/hold": {"reason": 17},
+    "native PUT /retention": {"rules": {}},
 }
 """For each mutating operation: a body that it refuses."""
 
@@ -116,8 +127,11 @@ REFUSED: Mapping[str, Json] = {
 def _subject(voices: Voices, answer: Answer) -> str:
     """Return the id under which the trail tells of the customer of an answer."""
     found = answer.json
-    if "id" in found:
-        return str(found["id"])
+    for name in ("id", "customerId"):
+        if name in found:
+            return str(found[name])
+    if "rules" in found:
+        return voices.tenancy.tenant_id
     number = found["customer"]["customerId"]
     return str(voices.tenancy.server.printed("customers", "show", number, "--face", "trustist")["id"])
 
@@ -154,7 +168,10 @@ def test_each_deed_leaves_its_one_leaf(voices: Voices, walked: Walked) -> None:
 def test_the_deeds_are_of_every_kind() -> None:
     """Each room's table has a deed that changes and one that does not, or a kind of leaf would go unseen."""
     actions = {deed.action for deeds in DEEDS.values() for deed in deeds}
-    assert actions == {"customer.created", "customer.updated", "customer.unchanged", "customer.restored"}
+    assert actions == {
+        "customer.created", "customer.updated", "customer.unchanged", "customer.restored",
+        "customer.erased", "customer.held", "customer.released", "retention.changed",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("walked", MUTATING, ids=route_name)

@@ -16,12 +16,14 @@ import pytest
 
 import customary
 from coverage.walked import REQUEST_IDS, refusal
+from customary.app.ledger import LedgerBroken, UndoneErasures
 from customary.bootstrap.auditing import OlderStore
 from customary.cli.refusals import WrongUsage
 from customary.domain.errors import (
     Conflict,
     CustomaryError,
     Forbidden,
+    Gone,
     IdempotencyMismatch,
     Invalid,
     Malformed,
@@ -48,7 +50,7 @@ from merchant import faults
 from serving import ROOT, Answer
 
 DETAIL = "for the operator's eyes"
-NEVER_AT_A_DOOR = {ConfigurationError, WrongUsage, RootKeyRefused, OlderStore, Unsound}
+NEVER_AT_A_DOOR = {ConfigurationError, WrongUsage, RootKeyRefused, OlderStore, UndoneErasures, Unsound}
 """What refuses to start a server or to run a command; no request can meet it."""
 
 _HINTED = Unauthenticated(detail=DETAIL, hint="x-tr-date", challenge='Hawk ts="1", tsm="x", error="Stale"')
@@ -66,6 +68,7 @@ CASES: Mapping[str, list[CustomaryError]] = {
     "TooLarge": [TooLarge(detail=DETAIL)],
     "TooLarge (time)": [TooLarge(detail=DETAIL, kind="time")],
     "NotFound": [NotFound(detail=DETAIL)],
+    "Gone": [Gone(detail=DETAIL, number=17, at="2026-03-02T09:05:00.120Z")],
     "Invalid": [
         Invalid(
             Violation("a", "required", "a is required"), Violation("a.b", "type", "a.b is"), detail=DETAIL
@@ -74,7 +77,7 @@ CASES: Mapping[str, list[CustomaryError]] = {
     "Conflict": [Conflict(detail=DETAIL, field=field) for field in ("", "external_id", "customer_number")],
     "IdempotencyMismatch": [IdempotencyMismatch(detail=DETAIL)],
     "Outdated": [Outdated(detail=DETAIL)],
-    "Unavailable": [Unavailable(detail=DETAIL, retry_after_seconds=7)],
+    "Unavailable": [Unavailable(detail=DETAIL, retry_after_seconds=7), LedgerBroken(detail=DETAIL)],
     "OutcomeUnknown": [OutcomeUnknown(detail=DETAIL)],
     "SealBroken": [SealBroken(detail=DETAIL)],
 }
@@ -176,7 +179,7 @@ def test_what_is_for_the_operator_is_not_rendered(room: str, kind: str) -> None:
 @pytest.mark.parametrize("kind", CASES)
 def test_a_public_text_is_what_the_integrator_reads(kind: str) -> None:
     """Where a room has no words of its own for a kind, the public text of the refusal is its message."""
-    own = {"NotFound", "Unauthenticated", "SealBroken", "Invalid"}
+    own = {"NotFound", "Gone", "Unauthenticated", "SealBroken", "Invalid"}
     for error in CASES[kind]:
         trustly = {
             fault.message for fault in faults(_rendered("trustly", error), _rendered("trustly", error).status)
@@ -190,6 +193,13 @@ def test_a_public_text_is_what_the_integrator_reads(kind: str) -> None:
             assert trustly == {violation.message for violation in error.violations}  # type: ignore[attr-defined]  # it is an Invalid
         elif kind == "SealBroken":
             assert error.public not in {*trustly, trustist, native}
+
+
+@pytest.mark.parametrize("room", ["trustly", "trustist"])
+def test_the_vendors_rooms_tell_nobody_that_somebody_was_erased(room: str) -> None:
+    """Should they ever hear of it, they answer as for a customer that never was, byte for byte."""
+    erased = _rendered(room, Gone(number=17, at="2026-03-02T09:05:00.120Z"))
+    assert erased == _rendered(room, NotFound())
 
 
 def test_a_missing_customer_can_be_400() -> None:

@@ -112,6 +112,10 @@ BODIES: Mapping[str, Callable[[], Json]] = {
     "native PATCH /customers/{id}": lambda: {"orgId": "branch-2"},
     "native POST /customers/{id}/restore": lambda: {"version": 1},
     "native POST /customers/{id}/reveal": lambda: {"fields": ["taxId"], "reason": "walked"},
+    "native POST /customers/{id}/erasure": dict,
+    "native POST /customers/{id}/hold": lambda: {"reason": "Case 17"},
+    "native DELETE /customers/{id}/hold": dict,
+    "native PUT /retention": lambda: {"rules": []},
 }
 """For each mutating operation a body that changes something; for each that discloses, one that it takes."""
 
@@ -270,7 +274,7 @@ _OWN_PROBLEM = {"type", "title", "status", "detail", "requestId"}
 def native_refusal(answer: Answer) -> tuple[int, object]:
     """Return status and the word of the type of a refusal of our own API, every member of it checked."""
     problem = answer.json
-    assert _OWN_PROBLEM <= set(problem) <= _OWN_PROBLEM | {"errors"}, problem
+    assert _OWN_PROBLEM <= set(problem) <= _OWN_PROBLEM | {"errors", "erasure"}, problem
     assert problem["status"] == answer.status
     assert problem["title"].strip()
     assert problem["detail"].strip()

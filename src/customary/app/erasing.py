@@ -192,7 +192,6 @@ def erasure_leaf(
         action=action,
         subject=certificate.customer_id,
         request_id=certificate.request_id if action is Action.CUSTOMER_ERASED else "",
-        outcome=f"erasure {certificate.number}",
         version=version,
         digest=hashlib.sha256(certificate.encoded()).hexdigest(),
     )

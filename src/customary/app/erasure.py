@@ -81,10 +81,10 @@ class Eraser:
         *,
         answers_kept: timedelta = timedelta(hours=24),
     ) -> None:
-        self._engine = engine
-        self._vault = vault
-        self._dice = dice
-        self._ledger = ledger
+        self.engine = engine
+        self.vault = vault
+        self.dice = dice
+        self.ledger = ledger
         self._answers_kept = answers_kept
 
     # ── What is asked for ───────────────────────────────────────────────────────────────────────────────
@@ -109,19 +109,19 @@ class Eraser:
 
     async def scrub(self) -> None:
         """Have the store rid of what was destroyed, and note for which customers it is."""
-        erased: list[tuple[str, str]] = await self._engine.read(_unscrubbed)
-        if erased and await self._engine.scrub():
-            await self._engine.perform(partial(_mark_scrubbed, tuple(erased)))
+        erased: list[tuple[str, str]] = await self.engine.read(_unscrubbed)
+        if erased and await self.engine.scrub():
+            await self.engine.perform(partial(_mark_scrubbed, tuple(erased)))
 
     def scrub_now(self) -> None:
         """Do the same without an event loop."""
-        erased = self._engine.read_now(_unscrubbed)
-        if erased and self._engine.scrub_now():
-            self._engine.perform_now([partial(_mark_scrubbed, tuple(erased))])
+        erased = self.engine.read_now(_unscrubbed)
+        if erased and self.engine.scrub_now():
+            self.engine.perform_now([partial(_mark_scrubbed, tuple(erased))])
 
     async def sweep(self) -> None:
         """Destroy kept parts whose time has come."""
-        while await self._engine.perform(self._sweep):
+        while await self.engine.perform(self._sweep):
             pass
 
     # ── What was promised ───────────────────────────────────────────────────────────────────────────────
@@ -131,7 +131,7 @@ class Eraser:
 
         Raises Unavailable if erasures were undone, as by a restore, or the ledger lacks some.
         """
-        compared = self._ledger.compared(self._engine.read_now(_erased))
+        compared = self.ledger.compared(self.engine.read_now(_erased))
         if compared.unknown:
             raise Unavailable(
                 f"The erasure ledger lacks {compared.unknown} erasures that the database has: bring back the"
@@ -142,12 +142,12 @@ class Eraser:
 
     async def go_on(self) -> None:
         """Carry out what was promised and not settled: something came between."""
-        for promise in self._ledger.unsettled():
+        for promise in self.ledger.unsettled():
             await self._done(self._replaying(promise, undone=False))
 
     def go_on_now(self) -> None:
         """Do the same without an event loop."""
-        for promise in self._ledger.unsettled():
+        for promise in self.ledger.unsettled():
             self._done_now(self._replaying(promise, undone=False))
 
     def replay_now(self) -> int:
@@ -156,8 +156,8 @@ class Eraser:
         The ledger's signatures are all checked first. Raises Unavailable as ``check_now`` does for a ledger
         that lacks some.
         """
-        self._ledger.verify()
-        compared = self._ledger.compared(self._engine.read_now(_erased))
+        self.ledger.verify()
+        compared = self.ledger.compared(self.engine.read_now(_erased))
         for promise in compared.undone:
             self._done_now(self._replaying(promise, undone=True))
         self.go_on_now()
@@ -182,18 +182,18 @@ class Eraser:
         leftovers = yield from self._leftovers(principal.tenant_id, customer_id)
         job = partial(self._erased, principal, customer_id, leftovers, deed)
         certificate: Certificate = yield "perform", job
-        self._ledger.settle(certificate.tenant_id, certificate.number)
+        self.ledger.settle(certificate.tenant_id, certificate.number)
         return certificate
 
     def _replaying(self, promise: Promise, *, undone: bool) -> Steps[None]:
         certificate = promise.certificate
         leftovers = yield from self._leftovers(certificate.tenant_id, certificate.customer_id)
         yield "perform", partial(self._replayed, promise, leftovers, undone=undone)
-        self._ledger.settle(certificate.tenant_id, certificate.number)
+        self.ledger.settle(certificate.tenant_id, certificate.number)
 
     def _leftovers(self, tenant_id: str, customer_id: str) -> Steps[Leftovers]:
         """Look through answers and announcements, a stretch at a time."""
-        since = self._dice.now() - _LATE_MAX
+        since = self.dice.now() - _LATE_MAX
         answers: list[bytes] = []
         key_tag: bytes | None = b""
         while key_tag is not None:
@@ -226,7 +226,7 @@ class Eraser:
     ) -> Generator[Any, Any, Certificate | None]:
         """Return the certificate that this very request has led to before; else raise what forbids it."""
         keys = yield ReadTenantKeys(principal.tenant_id)
-        tags = erasing.request_tags(self._vault.tenant(principal.tenant_id, keys), principal, deed)
+        tags = erasing.request_tags(self.vault.tenant(principal.tenant_id, keys), principal, deed)
         stone: TombstoneRow | None = yield ReadTombstone(principal.tenant_id, customer_id)
         if stone is not None and principal.owns(stone.merchant_no):
             if not tags[0] or stone.key_tag != tags[0]:
@@ -235,7 +235,7 @@ class Eraser:
                 raise IdempotencyMismatch
             return msgspec.json.decode(stone.certificate, type=Certificate)
         if tags[0]:
-            since = self._dice.now() - self._answers_kept
+            since = self.dice.now() - self._answers_kept
             if (yield ReadAnswer(principal.tenant_id, tags[0], since)) is not None:
                 raise IdempotencyMismatch
         found: Erasable | None = yield ReadErasable(principal.tenant_id, customer_id)
@@ -252,7 +252,7 @@ class Eraser:
         if found is None:
             raise NotFound(detail="it was erased meanwhile")
         keys = yield ReadTenantKeys(principal.tenant_id)
-        tenant = self._vault.tenant(principal.tenant_id, keys)
+        tenant = self.vault.tenant(principal.tenant_id, keys)
         customer = erasing.opened(tenant, found.record)
         counts = erasing.counts(found, leftovers, erasing.tags_of(tenant, keys, customer))
         rules = yield from rules_of(principal.tenant_id)
@@ -276,7 +276,7 @@ class Eraser:
         tenant_id = principal.tenant_id
         found: Erasable = yield ReadErasable(tenant_id, customer_id, whole=True)
         keys = yield ReadTenantKeys(tenant_id)
-        tenant = self._vault.tenant(tenant_id, keys)
+        tenant = self.vault.tenant(tenant_id, keys)
         customer = erasing.opened(tenant, found.record)
         instant = self._instant()
         rules = yield from rules_of(tenant_id)
@@ -299,9 +299,9 @@ class Eraser:
             destroyed=erasing.goings(found, destroyed, kept),
             kept=kept,
             previous="",
-            public_key=self._vault.trail_public_key.hex(),
+            public_key=self.vault.trail_public_key.hex(),
         )
-        encoded = self._ledger.promise(
+        encoded = self.ledger.promise(
             tenant_id, customer_id, request_tags, partial(self._signed, certificate)
         )
         certificate = msgspec.json.decode(encoded, type=Certificate)
@@ -314,7 +314,7 @@ class Eraser:
 
     def _signed(self, certificate: Certificate, number: int, previous: str) -> bytes:
         numbered = msgspec.structs.replace(certificate, number=number, previous=previous)
-        signature = self._vault.signed(numbered.signed_bytes()).hex()
+        signature = self.vault.signed(numbered.signed_bytes()).hex()
         return msgspec.structs.replace(numbered, signature=signature).encoded()
 
     def _replayed(self, promise: Promise, leftovers: Leftovers, *, undone: bool) -> Generator[Any, Any, None]:
@@ -330,7 +330,7 @@ class Eraser:
         if found is not None:
             version = found.record.version
             keys = yield ReadTenantKeys(tenant_id)
-            tenant = self._vault.tenant(TenantID(tenant_id), keys)
+            tenant = self.vault.tenant(TenantID(tenant_id), keys)
             kept = [one for one in certificate.kept if instant_of(one.until) > instant]
             if erasing.opened(tenant, found.record) is not None:
                 rows = erasing.kept_rows(tenant, found, kept)
@@ -356,7 +356,7 @@ class Eraser:
     # ── How steps are gone ──────────────────────────────────────────────────────────────────────────────
 
     async def _done(self, steps: Steps[T]) -> T:
-        ways = {"read": self._engine.read, "scan": self._engine.scan, "perform": self._engine.perform}
+        ways = {"read": self.engine.read, "scan": self.engine.scan, "perform": self.engine.perform}
         try:
             way, job = next(steps)
             while True:
@@ -369,16 +369,14 @@ class Eraser:
         try:
             way, job = next(steps)
             while True:
-                answer = (
-                    self._engine.perform_now([job])[0] if way == "perform" else self._engine.read_now(job)
-                )
+                answer = self.engine.perform_now([job])[0] if way == "perform" else self.engine.read_now(job)
                 way, job = steps.send(answer)
         except StopIteration as stop:
             result: T = stop.value
             return result
 
     def _instant(self) -> datetime:
-        now = self._dice.now()
+        now = self.dice.now()
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 

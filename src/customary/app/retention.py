@@ -23,6 +23,7 @@ from customary.app.ports import (
     ReadRules,
     ReadTenantKeys,
     ReadTombstone,
+    TenantVault,
     TombstoneRow,
     Vault,
     WriteHold,
@@ -79,6 +80,32 @@ def set_rule(
     return after
 
 
+def replace_rules(
+    principal: Principal, dice: Dice, rules: tuple[Rule, ...], request_id: str = ""
+) -> Generator[Any, Any, tuple[Rule, ...]]:
+    """Set all rules of a tenant and return them; Invalid for one that could not be kept, or too many."""
+    _require_tenant(principal)
+    for at, rule in enumerate(rules):
+        _check_placed(at, rule)
+    if len({rule.rule_id for rule in rules}) < len(rules):
+        text = "Two rules have one id"
+        raise Invalid(Violation("rules", "range", text), public=text)
+    if len(rules) > RULES_MAX:
+        text = f"There are at most {RULES_MAX} rules"
+        raise Invalid(Violation("rules", "size", text), public=text)
+    yield _changed(principal, dice, principal.tenant_id, rules, request_id)
+    return rules
+
+
+def _check_placed(at: int, rule: Rule) -> None:
+    try:
+        check_rule(rule)
+    except Invalid as invalid:
+        fault = invalid.violations[0]
+        field = f"rules.{at}.{fault.field}"
+        raise Invalid(Violation(field, fault.rule, fault.message), public=invalid.public) from None
+
+
 def remove_rule(
     principal: Principal, dice: Dice, rule_id: str, request_id: str = ""
 ) -> Generator[Any, Any, tuple[Rule, ...]]:
@@ -118,15 +145,18 @@ def hold(
     reason: str,
     request_id: str = "",
 ) -> Generator[Any, Any, Hold]:
-    """Keep a customer from being erased; Conflict if it is held already, or its erasure was promised."""
+    """Keep a customer from being erased; Conflict if it is held otherwise, or its erasure was promised."""
     principal.require(Permission.MANAGE_HOLDS)
     if not is_reason(reason):
         text = f"A hold has a reason of 1 to {REASON_MAX} printable characters"
-        raise Invalid(Violation("reason", "required" if not reason else "form", text), public=text)
+        raise Invalid(Violation("reason", "required" if not reason else "control", text), public=text)
     found = yield from _held(principal, customer_id)
     if ledger.is_promised(principal.tenant_id, customer_id):
         raise Conflict("This customer is being erased", field="hold")
     tenant = vault.tenant(principal.tenant_id, (yield ReadTenantKeys(principal.tenant_id)))
+    before = None if found.hold is None else _opened(tenant, found, found.hold)
+    if before is not None and (before.actor, before.reason) == (principal.key_id, reason):
+        return before  # the request is sent again, because its answer was lost
     at = dice.now()
     at = at.replace(microsecond=at.microsecond // 1000 * 1000)
     sealed = tenant.sealed_hold(customer_id, found.record.wrapped_key, reason)
@@ -159,16 +189,22 @@ def release(
     yield DropHold(principal.tenant_id, customer_id, row)
 
 
-def fetch_hold(principal: Principal, vault: Vault, customer_id: CustomerID) -> Generator[Any, Any, Hold]:
-    """Return the hold on a customer with its reason; NotFound if there is none."""
+def fetch_hold(
+    principal: Principal, vault: Vault, customer_id: CustomerID
+) -> Generator[Any, Any, Hold | None]:
+    """Return the hold on a customer with its reason, or None if there is none."""
     principal.require(Permission.MANAGE_HOLDS)
     found = yield from _held(principal, customer_id)
     row = found.hold
     if row is None:
-        raise NotFound("There is no hold on this customer", kind="hold")
+        return None
     tenant = vault.tenant(principal.tenant_id, (yield ReadTenantKeys(principal.tenant_id)))
+    return _opened(tenant, found, row)
+
+
+def _opened(tenant: TenantVault, found: Erasable, row: HoldRow) -> Hold:
     try:
-        reason = tenant.opened_hold(customer_id, found.record.wrapped_key, row.sealed_reason)
+        reason = tenant.opened_hold(row.customer_id, found.record.wrapped_key, row.sealed_reason)
     except CustomaryError:  # a hold holds, whether or not anybody can still tell why
         return Hold(row.at, row.actor, None)
     return Hold(row.at, row.actor, reason)

@@ -35,7 +35,7 @@ def rooms(house: House, nonces: Nonces, observer: Observer) -> tuple[Room, ...]:
         trustly_routes = trustly.Routes(house.performer, house.registry, masking)
         trustist_masking = TrustistMasking(birth=settings.date_of_birth_guarded)
         trustist_routes = trustist.Routes(house.performer, house.registry, house.dice, trustist_masking)
-        native_routes = native.Routes(native.Means(house.performer, house.registry, house.dice))
+        native_routes = native.Routes(native.Means(house.performer, house.registry, house.dice, house.eraser))
     challenges = tuple(text for name, text in _CHALLENGES.items() if name in presentations)
     return (
         Room(

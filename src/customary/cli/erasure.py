@@ -90,7 +90,7 @@ def execute(
 ) -> None:
     """Erase a customer for good, and print the certificate. There is no way back.
 
-    Example: customary erasure execute 3kTp9j2mN5xR --out erasure-of-3kTp9j2mN5xR.json
+    Example: customary erasure execute 3kTp9j2mN5xR --out proof.json
     """
     from customary.app.requests import Deed
 
@@ -168,7 +168,7 @@ def show(
 
     The certificate is printed so that it can be saved and verified.
 
-    Example: customary erasure show 3 > certificate.json
+    Example: customary erasure show 3 > proof.json
     Example: customary erasure show 3kTp9j2mN5xR --kept
     """
     from customary.app.certificates import fetch_certificate, reveal_kept
@@ -202,7 +202,8 @@ def verify(
 
     With --public-key nothing else is needed: neither data folder, server nor network.
 
-    Example: customary erasure verify certificate.json --public-key 6a1d3b3c4a554f0e9d7c
+    Example: customary erasure verify proof.json
+    Example: customary erasure verify proof.json --public-key 6a1d3b3c
     """
     from customary.vault.signatures import is_signed_with
 

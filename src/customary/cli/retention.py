@@ -55,7 +55,7 @@ def set_rule(
     Of several rules for one part that holds which keeps it longest. Erasures that
     were carried out keep the dates of their certificates.
 
-    Example: customary retention set kyc --covers record --period P5Y --basis "MLR 2017, reg. 40"
+    Example: customary retention set kyc --covers record --period P5Y --basis Policy
     """
     from customary.app import retention as use_cases
 

@@ -104,17 +104,17 @@ def check_rule(rule: Rule) -> None:
     """
     if _RULE_ID.fullmatch(rule.rule_id) is None:
         text = "A rule's id is 1 to 64 lower-case letters, digits and hyphens"
-        raise Invalid(Violation("rule_id", "form", text), public=text)
+        raise Invalid(Violation("ruleId", "range", text), public=text)
     if rule.covers not in COVERABLE:
         text = f"A rule covers one of {', '.join(COVERABLE)}"
         raise Invalid(Violation("covers", "enumeration", text), public=text)
     match = _PERIOD.fullmatch(rule.period)
     if match is None or int(match[1]) > _YEARS_MAX * {"Y": 1, "M": 12, "D": 366}[match[2]]:
         text = f"A period is P, a number and Y, M or D: P5Y, P18M, P30D, at most {_YEARS_MAX} years"
-        raise Invalid(Violation("period", "form", text), public=text)
+        raise Invalid(Violation("period", "range", text), public=text)
     if not rule.basis.strip() or len(rule.basis) > TEXT_MAX or not rule.basis.isprintable():
         text = f"A rule's legal basis is 1 to {TEXT_MAX} printable characters"
-        raise Invalid(Violation("basis", "length", text), public=text)
+        raise Invalid(Violation("basis", "max_length", text), public=text)
 
 
 def end_of(period: str, start: datetime) -> datetime:

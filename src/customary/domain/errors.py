@@ -132,9 +132,10 @@ class NotFound(CustomaryError):
 
 
 class Gone(NotFound):
-    """The customer was erased: by the erasure of that number of the tenant, at that instant (RFC 3339)."""
+    """The customer was erased: by the erasure of that number of the tenant, at that instant (RFC 3339).
 
-    public = "This customer was erased"
+    Its public text is that of NotFound: a room that does not tell the two apart must not do so by a word.
+    """
 
     def __init__(self, public: str = "", *, detail: str = "", number: int = 0, at: str = "") -> None:
         super().__init__(public, detail=detail)

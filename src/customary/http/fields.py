@@ -34,6 +34,7 @@ _MESSAGES = {
     "size": "is too large",
     "choice": "is none of the values that there are",
     "cursor": "is none of this list",
+    "enumeration": "is none of the words that may stand there",
     "instant": "is not an instant in the form of RFC 3339",
     "field": "names a field that cannot be revealed",
     "reason": "is not 1 to 500 printable characters, or not what X-Reason says",

@@ -12,6 +12,7 @@ from customary.domain.errors import (
     Conflict,
     CustomaryError,
     Forbidden,
+    Gone,
     IdempotencyMismatch,
     Invalid,
     Malformed,
@@ -40,6 +41,13 @@ class Fault(msgspec.Struct):
     message: str
 
 
+class Erased(msgspec.Struct):
+    """By which erasure of the tenant a customer is gone, and since when."""
+
+    number: int
+    erasedAt: str
+
+
 class Problem(msgspec.Struct, omit_defaults=True):
     """The body of every refusal."""
 
@@ -49,6 +57,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
     detail: str
     requestId: str
     errors: list[Fault] | UnsetType = UNSET
+    erasure: Erased | UnsetType = UNSET
 
 
 TITLES: Mapping[str, tuple[int, str]] = {
@@ -56,6 +65,7 @@ TITLES: Mapping[str, tuple[int, str]] = {
     "unauthenticated": (401, "The caller could not be authenticated"),
     "forbidden": (403, "The key lacks the permission"),
     "not-found": (404, "There is no such record"),
+    "gone": (410, "The customer was erased"),
     "no-such-resource": (404, "There is no such resource"),
     "method-not-allowed": (405, "The resource does not have this method"),
     "timeout": (408, "The request did not arrive in time"),
@@ -99,6 +109,10 @@ class NativeErrors:
             case TooLarge():
                 word = "too-large" if error.kind == "size" else "timeout"
                 return _reply(exchange, word, error.public, _CLOSE)
+            case Gone():
+                return _reply(
+                    exchange, "gone", "This customer was erased", erased=Erased(error.number, error.at)
+                )
             case NotFound():
                 return _reply(exchange, "not-found", error.public)
             case Invalid():
@@ -138,8 +152,15 @@ def _retry(seconds: int) -> _Headers:
 
 
 def _reply(
-    exchange: Exchange, word: str, detail: str, headers: _Headers = (), faults: list[Fault] | None = None
+    exchange: Exchange,
+    word: str,
+    detail: str,
+    headers: _Headers = (),
+    faults: list[Fault] | None = None,
+    erased: Erased | None = None,
 ) -> Reply:
     status, title = TITLES[word]
-    problem = Problem(TYPES + word, title, status, detail, exchange.request_id, faults or UNSET)
+    problem = Problem(
+        TYPES + word, title, status, detail, exchange.request_id, faults or UNSET, erased or UNSET
+    )
     return Reply(status, as_body(problem), headers, PROBLEM_TYPE)

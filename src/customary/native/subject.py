@@ -9,6 +9,7 @@ import msgspec
 
 from customary.app.credentials import Registry
 from customary.app.customers import Disclosure
+from customary.app.erasure import Eraser
 from customary.app.performer import Performer
 from customary.app.ports import Dice
 from customary.domain.access import Principal
@@ -33,6 +34,7 @@ class Means(msgspec.Struct, frozen=True):
     performer: Performer
     registry: Registry
     dice: Dice
+    eraser: Eraser
 
 
 class Subject:

@@ -10,6 +10,8 @@ from customary.bootstrap.documents.assembled import Dialect, assembled
 from customary.bootstrap.documents.native_audit import TAG as AUDIT
 from customary.bootstrap.documents.native_audit import audit_additions, audit_schemas
 from customary.bootstrap.documents.native_customers import customers_additions, customers_schemas
+from customary.bootstrap.documents.native_erasure import TAG as ERASURE
+from customary.bootstrap.documents.native_erasure import erasure_additions, erasure_schemas
 from customary.bootstrap.documents.native_history import TAG as HISTORY
 from customary.bootstrap.documents.native_history import history_additions, history_schemas
 from customary.bootstrap.documents.native_rights import TAG as RIGHTS
@@ -18,10 +20,10 @@ from customary.bootstrap.documents.native_speech import SPEECH, problem, refusal
 from customary.bootstrap.documents.shapes import Schema, schemas_of
 from customary.bootstrap.documents.trustist import HAWK, HMAC_SHA256
 from customary.native import routes
-from customary.native.errors import Fault, Problem
+from customary.native.errors import Erased, Fault, Problem
 
 _TAG = {"name": "Customers", "description": "The whole record, with both its ids"}
-_MORE_TAGS = (HISTORY, AUDIT, RIGHTS)
+_MORE_TAGS = (HISTORY, AUDIT, RIGHTS, ERASURE)
 
 _DESCRIPTION = """\
 The whole customer record and what is done with it, in our own words: both ids, every field, every version.
@@ -47,7 +49,11 @@ def native_document() -> dict[str, Any]:
             more_tags=_MORE_TAGS,
             speech=SPEECH,
             routes=routes,
-            additions=customers_additions() | history_additions() | audit_additions() | rights_additions(),
+            additions=customers_additions()
+            | history_additions()
+            | audit_additions()
+            | rights_additions()
+            | erasure_additions(),
             refusals=refusals(),
             schemas=_schemas,
             security_schemes={
@@ -59,7 +65,9 @@ def native_document() -> dict[str, Any]:
 
 
 def _schemas(refused: Sequence[Any]) -> dict[str, Schema]:
-    of_errors = schemas_of({"Problem": Problem, "Fault": Fault})
+    of_errors = schemas_of({"Problem": Problem, "Fault": Fault, "Erased": Erased})
     types = sorted({body["type"] for body in refused})
-    of_subjects = customers_schemas() | history_schemas() | audit_schemas() | rights_schemas()
+    of_subjects = (
+        customers_schemas() | history_schemas() | audit_schemas() | rights_schemas() | erasure_schemas()
+    )
     return {**of_subjects, **of_errors, "Problem": problem(of_errors["Problem"], types)}

@@ -88,7 +88,7 @@ def customers_additions() -> dict[str, Addition]:
             parameters=(PATH_ID, AT, IF_NONE_MATCH),
             granted=SPEECH.granted("The customer", ref("Customer"), {"customer": created}, VERSIONED),
             beside={"304": SPEECH.bare("The caller has this version already", VERSIONED)},
-            refusals=(*ASKING, "NotFound"),
+            refusals=(*ASKING, "NotFound", "Gone"),
         ),
         "get-customers": _listing(created),
         "post-customers": Addition(

@@ -58,7 +58,7 @@ def history_additions() -> dict[str, Addition]:
                 {"page": msgspec.to_builtins(history.VersionsPage(made, None))},
                 SIGNED,
             ),
-            refusals=(*ASKING, "NotFound"),
+            refusals=(*ASKING, "NotFound", "Gone"),
             tag=TAG["name"],
         ),
         "get-customers-id-versions-version": Addition(
@@ -68,7 +68,7 @@ def history_additions() -> dict[str, Addition]:
                 "The customer as it was", ref("Customer"), {"customer": shown(CREATE_EXAMPLE)}, VERSIONED
             ),
             beside={"304": SPEECH.bare("The caller has this version already", VERSIONED)},
-            refusals=(*READING, "NotFound"),
+            refusals=(*READING, "NotFound", "Gone"),
             tag=TAG["name"],
         ),
         "get-customers-id-diff": Addition(
@@ -79,7 +79,7 @@ def history_additions() -> dict[str, Addition]:
                 query_parameter("to", "The other; the current one, if it is not named", _VERSION),
             ),
             granted=SPEECH.granted("What differs", ref("Diff"), {"diff": msgspec.to_builtins(diff)}, SIGNED),
-            refusals=(*ASKING, "NotFound"),
+            refusals=(*ASKING, "NotFound", "Gone"),
             tag=TAG["name"],
         ),
         "post-customers-id-restore": _restoring(),

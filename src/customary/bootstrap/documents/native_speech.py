@@ -23,6 +23,7 @@ from customary.bootstrap.documents.shapes import Schema, amended
 from customary.domain.errors import (
     Conflict,
     Forbidden,
+    Gone,
     Invalid,
     Malformed,
     NotFound,
@@ -129,7 +130,7 @@ WRITING = (
 )
 """The refusals of an operation that takes a body and changes something."""
 
-CHANGING = (*WRITING, "NotFound", "Outdated")
+CHANGING = (*WRITING, "NotFound", "Gone", "Outdated")
 """The same where it changes what is there."""
 
 
@@ -154,11 +155,21 @@ def _of_requests() -> dict[str, dict[str, Refusal]]:
             "customer": Refusal("The key sees no customer of that id, or no such version", NotFound()),
             "route": NO_ROUTE,
         },
+        "Gone": {
+            "erased": Refusal(
+                "The customer was erased; `erasure` says when, and under which number",
+                Gone(number=17, at="2026-03-02T09:05:00.120Z"),
+            )
+        },
         "Conflict": {
             "taken": Refusal(
                 "The external id is another customer's",
                 Conflict("This external id is taken", field="external_id"),
-            )
+            ),
+            "held": Refusal(
+                "A legal hold forbids it",
+                Conflict("A legal hold keeps this customer from being erased", field="hold"),
+            ),
         },
         "Outdated": {"version": Refusal("If-Match names another version", Outdated())},
         "UnsupportedMediaType": {
@@ -208,5 +219,6 @@ def problem(schema: Schema, types: Sequence[str]) -> Schema:
         "detail": {"description": "What is wrong here, in words; it never repeats a value that was sent"},
         "requestId": {"description": "The same as the header X-Request-Id"},
         "errors": {"description": "The members, parameters or headers that break rules"},
+        "erasure": {"description": "By which erasure the customer is gone"},
     }
     return amended(schema, described)

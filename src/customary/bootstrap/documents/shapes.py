@@ -21,7 +21,8 @@ REF = "#/components/schemas/"
 def schemas_of(structs: Mapping[str, type[msgspec.Struct]]) -> dict[str, Schema]:
     """Return one schema a struct, each under the name given here and titled with it.
 
-    A struct that another one uses must be given too: every schema has a name that we chose.
+    A struct that another one uses must be given too: every schema has a name that we chose. An enumeration
+    that one uses comes under its own.
     """
     clones: dict[type, type] = {}
     named = {
@@ -29,9 +30,11 @@ def schemas_of(structs: Mapping[str, type[msgspec.Struct]]) -> dict[str, Schema]
         for name, struct in structs.items()
     }
     _, components = msgspec.json.schema_components(list(named.values()), ref_template=REF + "{name}")
-    if components.keys() != structs.keys():
-        raise LookupError(f"structs without a name: {sorted(components.keys() - structs.keys())}")
-    return {name: _tidied(components[name]) | {"title": name} for name in structs}
+    others = {name: schema for name, schema in components.items() if name not in structs}
+    unnamed = sorted(name for name, schema in others.items() if "enum" not in schema)
+    if unnamed:
+        raise LookupError(f"structs without a name: {unnamed}")
+    return {name: _tidied(components[name]) | {"title": name} for name in (*structs, *others)}
 
 
 def _clone(struct: Any, clones: dict[type, type], names: Mapping[type, str]) -> Any:
