@@ -80,6 +80,7 @@ def native_person(canaries: Canaries, where: str) -> Json:
         "enrollDate": int(canaries.digits(f"{where} native enrollDate", 15)),
         "customData": {text("customData name"): [text("customData value"), {"a": text("customData inside")}]},
         "address": {name: text(f"address {name}") for name in native.ADDRESS_TEXTS},
+        "relationshipEndedAt": canaries.date(f"{where} native relationshipEndedAt") + "T10:20:30Z",
     }
     assert set(body) == native.MEMBERS - _OF_OUR_SERVER - left_out
     return body
