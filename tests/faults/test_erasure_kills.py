@@ -97,11 +97,12 @@ def _was_killed(deed: Callable[[], None]) -> bool:
     """Run something in a process of its own; return whether it was killed: else it must have ended well."""
     child = os.fork()
     if child == 0:
+        code = 1
         try:
             deed()
-            os._exit(0)
-        except BaseException:
-            os._exit(1)
+            code = 0
+        finally:
+            os._exit(code)
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         assert os.WTERMSIG(status) == signal.SIGKILL

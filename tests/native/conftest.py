@@ -1,12 +1,14 @@
 """Keys of the native API as fixtures: a tenant's, its merchants', and another tenant's."""
 
+import time
 from collections.abc import Callable
 
 import pytest
 
-pytest.register_assert_rewrite("native.client")
+pytest.register_assert_rewrite("native.client", "native.erasing")
 
 from native.client import GUARDED, SARAH, Json, Native, native  # noqa: E402  # only what is imported later is rewritten
+from native.erasing import ERASING  # noqa: E402  # as above
 from serving import Server, Tenancy, make_tenancy  # noqa: E402  # as above
 
 
@@ -44,3 +46,18 @@ def alone(tenant: Callable[..., Tenancy]) -> Tenancy:
 def sarah(api: Native) -> Json:
     """A customer that no other test knows, with every member set."""
     return api.create(**SARAH, **GUARDED)
+
+
+@pytest.fixture(scope="session")
+def eraser(tenancy: Tenancy) -> Native:
+    """A tenant key that may erase and hold."""
+    return native(tenancy, *ERASING)
+
+
+@pytest.fixture
+def person(eraser: Native) -> Json:
+    """A customer with everything, changed twice."""
+    made = eraser.create(**SARAH, **GUARDED, externalId=f"ext-{time.monotonic_ns()}")
+    for branch in ("b", "c"):
+        assert eraser.patch(made["id"], {"orgId": branch}).status == 200
+    return made

@@ -142,7 +142,9 @@ class House:
 
     def _open_ledger(self, vault: RootVault, *, serving: bool, replaying: bool) -> None:
         """Read the erasure ledger and compare the store with it."""
-        self.ledger = Ledger(LedgerFile(self.settings.data), vault)
+        beside = self.settings.checkpoint_dir  # a copy of it there outlasts a data folder that is put back
+        copy = None if beside is None else beside / f"customary-{self.store_id}.erasures"
+        self.ledger = Ledger(LedgerFile(self.settings.data, copy), vault)
         self.eraser = Eraser(
             self.engine,
             vault,

@@ -113,12 +113,11 @@ def restore(
     facts = {"data": str(settings.data), **_facts(done.account)}
     print_facts(facts | {"erased again": str(done.erased_again)})
     if done.set_aside is not None:
-        print(
-            f"What was there is in {done.set_aside}. Delete it when you are sure: it has keys of customers"
-            " who may be erased since.",
-            file=sys.stderr,
-        )
+        print(f"What was there is in {done.set_aside}. {_DELETE_IT}", file=sys.stderr)
     print(f"Next: {program()} doctor{data_option(settings)}", file=sys.stderr)
+
+
+_DELETE_IT = "Delete it when you are sure: it has keys of customers who may be erased since."
 
 
 @contextmanager

@@ -26,15 +26,15 @@ class LedgerFile:
     The files are made when the first line is written.
     """
 
-    def __init__(self, folder: Path, copy_folder: Path | None = None) -> None:
-        """Bring both files to where the further one is.
+    def __init__(self, folder: Path, copy: Path | None = None) -> None:
+        """Bring the file of a folder, and its copy if there is to be one, to where the further one is.
 
         Raises Unavailable if they are not alike as far as both go, or cannot be read or written.
         """
         self._folder = folder
         self._paths = [folder / NAME]
-        if copy_folder is not None:
-            self._paths.append(copy_folder / NAME)
+        if copy is not None:
+            self._paths.append(copy)
         self._read = 0
         self._broken = False
         self._lock: int | None = None
