@@ -102,6 +102,17 @@ class PostgresEngine:
         """Run a job that only reads."""
         return self._aside.run(self._told(self._read_beside(job)))
 
+    async def scrub(self) -> bool:
+        """Return that nobody can say so: pages and the write-ahead log keep what was deleted for a while.
+
+        When it goes is the database's to decide: by VACUUM, and with the last archived segment of the log.
+        """
+        return False
+
+    def scrub_now(self) -> bool:
+        """Return the same."""
+        return False
+
     async def poll(self) -> None:
         """Look whether another process has changed the registry; those who ask at once look once."""
         if self._polling is None:
