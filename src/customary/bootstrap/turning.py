@@ -4,15 +4,15 @@ Whoever runs this may be killed anywhere; run again, it goes on. It must never k
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
 from datetime import timedelta
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from customary.app import roots, rotation
+from customary.app.ports import Job
 from customary.app.rotation import Kind, Phase, Turning
 from customary.bootstrap.house import House
 from customary.bootstrap.roots import matched
@@ -24,33 +24,41 @@ T = TypeVar("T")
 Told = Callable[[int, int], None]
 """Is told how much is done, and of how much."""
 
-STEP_SECONDS_AIMED: Final = 0.004
-"""How long a step shall hold the write lock; one that took longer makes the next shorter."""
+STEP_SECONDS_AIMED: Final = 0.003
+"""How long a step shall take under the write lock before its commit; its length is fitted to it."""
+
+PAUSE_SECONDS: Final = 0.012
+"""How long the lock is left to others after a step: a server that waits for it looks again within 10 ms."""
 
 RECORDS_AT_ONCE_MAX: Final = 256
-TENANTS_AT_ONCE: Final = 20
-PAUSE_SECONDS_MAX: Final = 0.05
 SERVER_SECONDS_MAX: Final = 20.0
 """How long it is waited for a running server to fetch a new root key."""
 
 
 class Pace:
-    """How many records a step takes, found out as it goes."""
+    """Fits the length of steps to the time that they take."""
 
     def __init__(self) -> None:
         self.limit = 8
+        self._took = 0.0
 
-    @contextmanager
-    def step(self) -> Iterator[None]:
-        """Time what is done inside, and afterwards let others have their turn for as long."""
-        began = time.perf_counter()
-        yield
-        took = time.perf_counter() - began
-        if took > 2 * STEP_SECONDS_AIMED:
+    def timed(self, job: Job[T]) -> Job[T]:
+        """Return a job that notes how long it takes; waiting for the lock does not count."""
+
+        def timed() -> Generator[Any, Any, T]:
+            began = time.perf_counter()
+            result = yield from job()
+            self._took = time.perf_counter() - began
+            return result
+
+        return timed
+
+    def fit(self) -> None:
+        """Fit the length of the next step to the time that this one took."""
+        if self._took > 2 * STEP_SECONDS_AIMED:
             self.limit = max(1, self.limit // 2)
-        elif took < STEP_SECONDS_AIMED:
+        elif self._took < STEP_SECONDS_AIMED / 2:
             self.limit = min(RECORDS_AT_ONCE_MAX, self.limit * 2)
-        time.sleep(min(took, PAUSE_SECONDS_MAX))
 
 
 def turned(house: House, kind: Kind, tenant_id: str, told: Told) -> Turning:
@@ -58,24 +66,23 @@ def turned(house: House, kind: Kind, tenant_id: str, told: Told) -> Turning:
     vault, dice, engine = house.unsealed, house.dice, house.engine
     kept = timedelta(hours=house.settings.idempotency_hours)
     (turning,) = engine.perform_now([partial(rotation.begin, vault, dice, kind, tenant_id)])
-    writing, looking = Pace(), Pace()
+    pace, looking = Pace(), Pace()
     while not turning.ended:
         told(turning.done, turning.total)
+        limit = pace.limit
         if turning.phase is Phase.RESEAL:
-            limit = writing.limit
             prepared = engine.read_now(partial(rotation.prepare, vault, dice, turning, limit))
             step = partial(rotation.reseal, vault, dice, turning, prepared, limit)
-            with writing.step():
-                (turning,) = engine.perform_now([step])
         elif turning.phase is Phase.CHECK:
-            with looking.step():
-                limit = looking.limit
-                looked = engine.read_now(partial(rotation.look, vault, turning, limit))
-            (turning,) = engine.perform_now([partial(rotation.confirm, vault, dice, turning, looked, limit)])
+            limit = looking.limit
+            looked = engine.read_now(looking.timed(partial(rotation.look, vault, turning, limit)))
+            looking.fit()
+            step = partial(rotation.confirm, vault, dice, turning, looked, limit)
         else:
-            with writing.step():
-                step = partial(rotation.advance, vault, dice, turning, writing.limit, kept)
-                (turning,) = engine.perform_now([step])
+            step = partial(rotation.advance, vault, dice, turning, limit, kept)
+        (turning,) = engine.perform_now([pace.timed(step)])
+        pace.fit()
+        time.sleep(PAUSE_SECONDS)
     told(turning.total, turning.total)
     return turning
 
@@ -154,8 +161,10 @@ def _rewrapped(house: House, told: Told) -> int:
     vault, engine = house.unsealed, house.engine
     pace = Pace()
     while True:
-        with pace.step():
-            (done,) = engine.perform_now([partial(roots.rewrap, vault, house.dice, TENANTS_AT_ONCE)])
+        rewrap = partial(roots.rewrap, vault, house.dice, pace.limit)
+        (done,) = engine.perform_now([pace.timed(rewrap)])
+        pace.fit()
+        time.sleep(PAUSE_SECONDS)
         told(done.done, done.tenants)
         if done.done < done.tenants:
             continue
