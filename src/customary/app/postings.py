@@ -15,7 +15,17 @@ from customary.domain.audit import Leaf
 
 _KEY_BYTES = 8
 
+
+class _Told(msgspec.Struct, frozen=True, gc=False):
+    """Of a leaf, what it can be found by."""
+
+    subject: str
+    actor: str
+    action: str
+
+
 _decode = msgspec.json.Decoder(Leaf).decode
+_decode_told = msgspec.json.Decoder(_Told).decode
 
 
 def leaf_of(row: LeafRow) -> Leaf | None:
@@ -28,25 +38,42 @@ def leaf_of(row: LeafRow) -> Leaf | None:
 
 def key_of(tenant_id: str, what: str, text: str = "") -> int:
     """Return the key for leaves of a tenant whose ``what`` (``actor``, ``subject``, ...) is ``text``."""
-    digest = hashlib.sha256("\n".join((what, tenant_id, text)).encode()).digest()
-    return int.from_bytes(digest[:_KEY_BYTES], "big", signed=True)
+    digest = hashlib.blake2b(f"{what}\n{tenant_id}\n{text}".encode(), digest_size=_KEY_BYTES).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 _frequent_key = lru_cache(4096)(key_of)
 
 
 def postings_of(rows: Iterable[LeafRow]) -> tuple[Posting, ...]:
-    """Return the postings of these leaves, each tenant's in order."""
-    found: dict[tuple[str, int], list[int]] = {}
+    """Return the postings of these leaves, each tenant's in order.
+
+    It is most of what a leaf costs after its deed, so each key is made once where it comes often.
+    """
+    found: dict[str, dict[int, list[int]]] = {}
     for row in rows:
-        leaf, tenant_id = leaf_of(row), row.tenant_id
+        tenant_id, leaf_no = row.tenant_id, row.leaf_no
+        numbers = found.get(tenant_id)
+        if numbers is None:
+            numbers = found[tenant_id] = {}
         keys = [_frequent_key(tenant_id, "tenant")]
-        if leaf is not None:
+        try:
+            told = _decode_told(row.body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass  # somebody has made it unreadable: it is found as the tenant's, and by a verification
+        else:
             keys += (
-                key_of(tenant_id, "subject", leaf.subject),
-                _frequent_key(tenant_id, "actor", leaf.actor),
-                _frequent_key(tenant_id, "action", leaf.action),
+                key_of(tenant_id, "subject", told.subject),
+                _frequent_key(tenant_id, "actor", told.actor),
+                _frequent_key(tenant_id, "action", told.action),
             )
         for key in keys:
-            found.setdefault((tenant_id, key), []).append(row.leaf_no)
-    return tuple(Posting(tenant_id, key, tuple(numbers)) for (tenant_id, key), numbers in found.items())
+            if key in numbers:
+                numbers[key].append(leaf_no)
+            else:
+                numbers[key] = [leaf_no]
+    return tuple(
+        Posting(tenant_id, key, tuple(numbers))
+        for tenant_id, by_key in found.items()
+        for key, numbers in by_key.items()
+    )

@@ -7,6 +7,7 @@ must never know what a leaf says.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Final
 
 from apsw import Connection
@@ -192,10 +193,15 @@ def write_blocks(connection: Connection, request: WriteBlocks) -> None:
     if checkpoint is not None:
         signed = (checkpoint.checkpoint_no, microseconds(checkpoint.at), int(checkpoint.complete))
         execute(ADD_CHECKPOINT, (*signed, checkpoint.line))
-    rows = [row for posting in request.postings for row in _posting_rows(posting)]
-    connection.executemany(
-        ADD_POSTING, sorted(rows)
-    )  # in the order of the tree, so that each page is met once
+    rows: list[tuple[int, int, int, bytes | None]] = []
+    for posting in request.postings:
+        numbers = posting.leaf_nos
+        if len(numbers) == 1:  # most are: a customer's single entry in a stretch
+            rows.append((numbers[0] // EPOCH_LEAVES, posting.key, numbers[0], None))
+        else:
+            rows += _posting_rows(posting)
+    rows.sort(key=_place)  # in the order of the tree, so that each page is met once
+    connection.executemany(ADD_POSTING, rows)
 
 
 # ── Postings ────────────────────────────────────────────────────────────────────────────────────────────
@@ -229,6 +235,9 @@ def _posted(connection: Connection, request: ReadPosted) -> Iterator[int]:
     for epoch in range(max(first, start), last + 1):
         for leaf_no, more in execute(POSTED, (epoch, key)):
             yield from (number for number in _numbers(leaf_no, more) if number > beyond)
+
+
+_place = itemgetter(0, 1, 2)
 
 
 def _posting_rows(posting: Posting) -> Iterator[tuple[int, int, int, bytes | None]]:
