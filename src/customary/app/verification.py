@@ -37,7 +37,7 @@ def verify(
     of the progress now and then. Needs memory for each tenant, and none for each leaf.
     """
     finding = Finding()
-    heads, last = yield from _start()
+    heads, last = yield from start()
     chains = yield from _walk(signatures, heads, finding, heard)
     witnesses = Witnesses(signatures, store_id, finding, heard)
     pins = yield from witnesses.of_store(last)
@@ -55,7 +55,7 @@ def verify(
     return finding
 
 
-def _start() -> Generator[Any, Any, tuple[dict[str, BlockRow], CheckpointRow | None]]:
+def start() -> Generator[Any, Any, tuple[dict[str, BlockRow], CheckpointRow | None]]:
     """Return the last block of each tenant and the last checkpoint, as of one moment."""
     while True:
         before: list[CheckpointRow] = yield ReadCheckpoints(newest_first=True, limit=1)

@@ -52,8 +52,20 @@ class Witnesses:
     """Judges checkpoints and, by them, the blocks of one store."""
 
     def __init__(
-        self, signatures: Signatures, store_id: str, finding: Finding, heard: Callable[[Finding], None]
+        self,
+        signatures: Signatures,
+        store_id: str,
+        finding: Finding,
+        heard: Callable[[Finding], None],
+        *,
+        has_checkpoints: bool = True,
+        has_blocks: bool = True,
+        only_tenant: str = "",
     ) -> None:
+        """Judge a whole store, or something that has no checkpoints, no blocks, or one tenant's only."""
+        self._only_tenant = only_tenant
+        self._has_checkpoints = has_checkpoints
+        self._has_blocks = has_blocks
         self._signatures = signatures
         self._store_id = store_id
         self._finding = finding
@@ -107,12 +119,14 @@ class Witnesses:
                 source.agreed.clear()
             if any(to < checkpoint.number < number for to, number in self._void):
                 continue
-            row: CheckpointRow | None = yield from stored.of(checkpoint.number)
-            if row is None:
-                self._say(source, "the store has no checkpoint of this number: it is older or cut", where)
-            elif row.line != line:
-                self._say(source, "the store has another checkpoint of this number: a fork", where)
-            yield from self._compare(source, where, checkpoint)
+            if self._has_checkpoints:
+                row: CheckpointRow | None = yield from stored.of(checkpoint.number)
+                if row is None:
+                    self._say(source, "the store has no checkpoint of this number: it is older or cut", where)
+                elif row.line != line:
+                    self._say(source, "the store has another checkpoint of this number: a fork", where)
+            if self._has_blocks:
+                yield from self._compare(source, where, checkpoint)
 
     def _judged(self, source: _Source, where: str, line: bytes) -> Checkpoint | None:
         """Judge a line by itself and by the one before it; None if it is not to be believed."""
@@ -154,6 +168,8 @@ class Witnesses:
         for pin in checkpoint.tenants:
             agreed = source.agreed.get(pin.tenant)
             if pin == agreed or (pin.tenant, "pin") in source.said:
+                continue
+            if self._only_tenant not in ("", pin.tenant):
                 continue
             blocks: list[BlockRow] = yield ReadBlocks(pin.tenant, after=pin.block - 1, limit=1)
             if not blocks or blocks[0].block_no != pin.block:

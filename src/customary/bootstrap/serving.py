@@ -197,8 +197,7 @@ def application(house: House, nonces: NonceStore, auditing: Auditing | None) -> 
     """Return the whole ASGI application over an open house; ``auditing`` is None while it is sealed."""
     watch = status.Watch(request_log=house.settings.request_log)
     readiness = status.Readiness(auditing)
-    if auditing is not None:
-        status.watch_audit(watch, auditing)
+    watch.audit = auditing
     routes: list[BaseRoute] = [
         Route("/", _index),
         *status.routes(watch, readiness, metrics=house.settings.metrics),

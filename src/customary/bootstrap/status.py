@@ -5,7 +5,7 @@ Counts and route templates only: no id, and no value that a caller sent.
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import Protocol
 
@@ -65,6 +65,13 @@ class _RequestSeconds(Collector):
         yield family
 
 
+class Audit(Protocol):
+    """Whoever keeps the audit trail."""
+
+    is_failing: bool
+    failure_count: int
+
+
 class Watch:
     """Counts and logs requests (the ``Observer`` of every room)."""
 
@@ -78,9 +85,22 @@ class Watch:
             ("room", "refusal"),
             registry=self.metrics,
         )
+        self.audit: Audit | None = None
+        gauges: tuple[tuple[str, str, Callable[[], float]], ...] = (
+            ("customary_audit_up", "Whether the audit trail is kept: 1, or 0.", self._audit_up),
+            ("customary_audit_failures", "Turns that failed to keep the audit trail.", self._audit_failures),
+        )
+        for name, told, function in gauges:
+            Gauge(name, told, registry=self.metrics).set_function(function)
         self._request_log = request_log
         self._quiet_until = 0.0
         self._log = log.get("http")
+
+    def _audit_up(self) -> float:
+        return float(self.audit is not None and not self.audit.is_failing)
+
+    def _audit_failures(self) -> float:
+        return float(self.audit.failure_count if self.audit is not None else 0)
 
     def answered(self, room: str, exchange: Exchange, reply: Reply, seconds: float) -> None:
         """Count a request and write its line."""
@@ -125,13 +145,6 @@ class Watch:
         )
 
 
-class Audit(Protocol):
-    """Whoever keeps the audit trail."""
-
-    is_failing: bool
-    failure_count: int
-
-
 class Readiness:
     """Whether the server can do all of its work, and why not."""
 
@@ -149,16 +162,6 @@ class Readiness:
     def is_ready(self) -> bool:
         """Return whether all requests are answered."""
         return self.state == "ready"
-
-
-def watch_audit(watch: Watch, audit: Audit) -> None:
-    """Show in the metrics whether the audit trail is kept, and how often that has failed."""
-    up = Gauge("customary_audit_up", "Whether the audit trail is kept: 1, or 0.", registry=watch.metrics)
-    up.set_function(lambda: float(not audit.is_failing))
-    failures = Gauge(
-        "customary_audit_failures", "Turns that failed to keep the audit trail.", registry=watch.metrics
-    )
-    failures.set_function(lambda: float(audit.failure_count))
 
 
 def routes(watch: Watch, readiness: Readiness, *, metrics: bool) -> list[BaseRoute]:

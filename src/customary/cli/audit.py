@@ -4,12 +4,15 @@ from cyclopts import App
 
 from customary.cli.entries import list_entries
 from customary.cli.frame import AsJson, Data, open_house, print_json
-from customary.cli.verifying import verify
+from customary.cli.trail_export import export
+from customary.cli.verifying import checkpoints, verify
 
 audit = App(name="audit", help="List the audit trail, and verify that nobody changed it.")
 
 audit.command(list_entries, name="list")
 audit.command(verify)
+audit.command(export)
+audit.command(checkpoints)
 
 
 @audit.command(name="public-key")

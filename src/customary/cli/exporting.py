@@ -66,7 +66,7 @@ def export_customers(
         chosen = choose(house, tenant_id, merchant_id)
         total = _count(house, chosen)
         count = total if limit is None else min(total, limit)
-        with _opened(out) as stream:
+        with new_file(out) as stream:
             done(house, partial(_exported, house, chosen, count, unmasked=unmasked))
             written = _write(house, chosen, stream, face, count, deed)
     if out is not None:
@@ -89,7 +89,7 @@ def _write(house: "House", chosen: Chosen, stream: BinaryIO, face: Face, count: 
 
 
 @contextmanager
-def _opened(out: Path | None) -> Iterator[BinaryIO]:
+def new_file(out: Path | None) -> Iterator[BinaryIO]:
     """Open where the export goes; a file that is there already is not written over."""
     if out is None:
         yield sys.stdout.buffer

@@ -14,11 +14,13 @@ from cyclopts import Parameter
 
 from customary.app.chains import Finding
 from customary.cli.frame import AsJson, Data, harmless, open_house, print_facts, print_json
-from customary.cli.refusals import DONE, REFUSED
+from customary.cli.refusals import DONE, REFUSED, WrongUsage
 from customary.domain.errors import Unavailable
 
 if TYPE_CHECKING:
+    from customary.app.witnesses import Kept
     from customary.bootstrap.house import House
+    from customary.vault.trailkey import TrailKey
 
 CheckpointOption = Annotated[
     tuple[Path, ...],
@@ -30,7 +32,23 @@ CheckpointOption = Annotated[
 ]
 
 
-def verify(*, checkpoint: CheckpointOption = (), data: Data = None, as_json: AsJson = False) -> int:
+PublicKey = Annotated[
+    str | None,
+    Parameter(help="The trail's public key in hex, as `audit public-key` prints it.", show_default=False),
+]
+
+
+def verify(
+    *,
+    checkpoint: CheckpointOption = (),
+    export: Annotated[
+        Path | None,
+        Parameter(help="Verify that export instead, without any data folder.", show_default=False),
+    ] = None,
+    public_key: PublicKey = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> int:
     """Verify the whole trail; exits 1 if anything was edited, deleted, put in, cut off or put back.
 
     By itself the store shows what was done to it without the signing key. With
@@ -40,16 +58,82 @@ def verify(*, checkpoint: CheckpointOption = (), data: Data = None, as_json: AsJ
 
     Example: customary audit verify
     Example: customary audit verify --checkpoint /mnt/witness
+    Example: customary audit verify --export trail.ndjson --public-key 5d3a...
     """
     from customary.app.verification import verify as verified
     from customary.bootstrap.checkpoint_file import kept
 
     sources = [one for path in checkpoint for one in kept(path)]
+    if export is not None:
+        return _of_export(export, public_key, sources, as_json=as_json)
+    if public_key is not None:
+        raise WrongUsage("--public-key goes with --export; a data folder has its own key")
     with open_house(data) as house, progress() as heard:
         job = partial(verified, house.unsealed, house.store_id, sources, heard)
         finding = _finding(house, job)
-        public_key = house.unsealed.trail_public_key.hex()
-    return tell(finding, public_key, as_json=as_json)
+        key = house.unsealed.trail_public_key.hex()
+    return tell(finding, key, as_json=as_json)
+
+
+def checkpoints(
+    file: Annotated[Path, Parameter(help="File or folder of checkpoints.")],
+    /,
+    *,
+    public_key: PublicKey = None,
+    as_json: AsJson = False,
+) -> int:
+    """Verify checkpoints by themselves: signatures, and that none is missing; exits 1 if not.
+
+    It needs no data folder and no secret. Without --public-key the key that the first
+    line names is taken, which proves nothing against whoever wrote the file anew.
+
+    Example: customary audit checkpoints /mnt/witness --public-key 5d3a...
+    """
+    from customary.app.checkpoints import Damaged, checkpoint_of
+    from customary.app.exported import verify_checkpoints
+    from customary.bootstrap.checkpoint_file import kept
+
+    sources = kept(file)
+    try:
+        first = checkpoint_of(next(iter(sources[0].lines()), b""))
+    except Damaged:
+        raise WrongUsage("The first line of the file is no checkpoint") from None
+    key = public_key or first.key
+    with progress() as heard:
+        finding = verify_checkpoints(_key(key), first.store, sources, heard)
+    _note_key(finding, public_key)
+    return tell(finding, key, as_json=as_json)
+
+
+def _of_export(path: Path, public_key: str | None, sources: "list[Kept]", *, as_json: bool) -> int:
+    from customary.app.exported import opening_of, verify_export
+    from customary.bootstrap.checkpoint_file import kept
+
+    if path.is_dir():
+        raise WrongUsage("The file of --export is a folder")
+    (export,) = kept(path)
+    opening = opening_of(next(iter(export.lines()), b""))
+    if opening is None:
+        raise WrongUsage("The file of --export is no export of a trail")
+    key = public_key or opening.key
+    with progress() as heard:
+        finding = verify_export(_key(key), export.lines(), sources, heard)
+    _note_key(finding, public_key)
+    return tell(finding, key, as_json=as_json)
+
+
+def _key(text: str) -> "TrailKey":
+    from customary.vault.trailkey import TrailKey
+
+    try:
+        return TrailKey(bytes.fromhex(text))
+    except ValueError:
+        raise WrongUsage("A public key is 64 hexadecimal digits") from None
+
+
+def _note_key(finding: Finding, public_key: str | None) -> None:
+    if public_key is None:
+        finding.notes.append("the key is the one that the file names: give yours with --public-key")
 
 
 def _finding(house: "House", job: Callable[[], Any]) -> Finding:
