@@ -56,6 +56,11 @@ class Performer:
         """Refuse deeds from now on, or no longer."""
         self.halted = halted
 
+    def require_trail(self) -> None:
+        """Raise Unavailable while deeds are refused; for those that go past this performer."""
+        if self.halted:
+            raise Unavailable(detail="the audit trail cannot be kept", retry_after_seconds=HALTED_SECONDS)
+
     async def perform(
         self, principal: Principal, use_case: Callable[[], UseCase[T]], deed: Deed | None = None
     ) -> T:
@@ -64,7 +69,7 @@ class Performer:
         Raises Unavailable while the audit trail cannot be kept.
         """
         if self.halted:
-            raise Unavailable(detail="the audit trail cannot be kept", retry_after_seconds=HALTED_SECONDS)
+            self.require_trail()
         return await self._engine.perform(self._job(principal, use_case, deed))
 
     async def read(self, principal: Principal, use_case: Callable[[], UseCase[T]]) -> T:

@@ -124,6 +124,7 @@ class Erasures(Subject):
         dry_run = _boolean(await body_of(exchange), "dryRun")
         if dry_run:
             return _planned(await eraser.plan(principal, customer_id(exchange)))
+        self._means.performer.require_trail()
         certificate = await eraser.erase(principal, customer_id(exchange), deed_of(exchange))
         job = partial(certificates.fetch_certificate, principal, certificate.customer_id)
         return Reply(200, as_body(_view(await eraser.engine.read(job))))
@@ -169,6 +170,7 @@ class Erasures(Subject):
             str(reason),
             exchange.request_id,
         )
+        self._means.performer.require_trail()
         return _held(subject, await eraser.engine.perform(held))
 
     async def release_customer(self, exchange: Exchange) -> Reply:
@@ -189,6 +191,7 @@ class Erasures(Subject):
             exchange.request_id,
         )
         try:
+            self._means.performer.require_trail()
             await eraser.engine.perform(job)
         except NotFound as absent:
             if absent.kind != "hold":
@@ -210,6 +213,7 @@ class Erasures(Subject):
         rules = _rules(parsed(await body_of(exchange)))
         eraser = self._means.eraser
         job = partial(retention.replace_rules, exchange.caller, eraser.dice, rules, exchange.request_id)
+        self._means.performer.require_trail()
         return Reply(200, as_body(RulesView(list(await eraser.engine.perform(job)))))
 
 
