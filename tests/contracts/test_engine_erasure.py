@@ -23,6 +23,7 @@ from customary.app.ports import (
     DropHold,
     DropKept,
     HoldRow,
+    KeptKeyRow,
     KeptRow,
     MarkScrubbed,
     OutboxRow,
@@ -32,6 +33,7 @@ from customary.app.ports import (
     ReadErased,
     ReadHold,
     ReadKept,
+    ReadKeptKeys,
     ReadLeaves,
     ReadMentions,
     ReadRecord,
@@ -41,6 +43,7 @@ from customary.app.ports import (
     ReadTombstones,
     ReadUnscrubbed,
     ReadVersion,
+    RewrapKeptKeys,
     SealedCustomer,
     TagKind,
     TombstoneRow,
@@ -282,6 +285,19 @@ def test_kept_parts_are_found_until_they_are_dropped(store: Store, person: Seale
     other = record(tenant)
     store.perform(stone(other, 2, (keeping(other, "record", 30),)))
     assert store.ask(ReadKept(tenant, other.customer_id))[0].wrapped_key == b"key record"
+
+
+def test_keys_of_kept_parts_are_wrapped_anew(store: Store, person: SealedCustomer) -> None:
+    """Those that are as they were read get the new wrapping; others, and other tenants', stay as they are."""
+    tenant = person.tenant_id
+    store.perform(destroying(person), stone(person, kept=(keeping(person, "record", 10),)))
+    rows = store.ask(ReadKeptKeys(tenant))
+    assert rows == [KeptKeyRow(person.customer_id, "record", b"key record")]
+    assert store.ask(ReadKeptKeys(store.new_tenant())) == []
+    stale = KeptKeyRow(person.customer_id, "record", b"another")
+    assert store.perform(RewrapKeptKeys(tenant, ((stale, b"never"),))) == 0
+    assert store.perform(RewrapKeptKeys(tenant, ((rows[0], b"anew"),))) == 1
+    assert store.ask(ReadKept(tenant, person.customer_id))[0].wrapped_key == b"anew"
 
 
 def test_a_hold_is_one_and_goes_with_its_record(store: Store, person: SealedCustomer) -> None:

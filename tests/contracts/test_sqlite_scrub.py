@@ -10,7 +10,7 @@ import pytest
 from apsw import Connection
 
 from contracts.rows import NOON, Store, asking, external, next_version, page, record, replaced, stored
-from customary.app.ports import Destroy, SealedCustomer, TagTaken
+from customary.app.ports import Destroy, ReadKeys, Reseal, SealedCustomer, TagTaken
 from customary.storage.sqlite import SQLiteEngine, files
 
 
@@ -103,6 +103,24 @@ def test_of_a_destroyed_key_no_byte_is_left_in_any_file(store: Store, tmp_path: 
             store.perform(stored(_random(tenant)))
         assert store.run(store.engine.scrub())
         assert _found(tmp_path, gone) == []
+
+
+def test_no_copy_of_a_key_outlasts_keys_that_grew(store: Store, tmp_path: Path) -> None:
+    """Where keys got longer, SQLite has moved others: the next scrub leaves no copy of a destroyed one."""
+    tenant = store.new_tenant()
+    crowd = [_random(tenant) for _ in range(200)]
+    for one in crowd:
+        store.perform(stored(one))
+    rows = store.ask(ReadKeys(tenant, 0, 1000))
+    for row, one in list(zip(rows, crowd, strict=True))[::2]:
+        store.perform(Reseal(tenant, row, row.wrapped + os.urandom(44), (one,), ()))
+    gone = crowd[1::2]
+    for one in gone:
+        store.perform(_destroying(one))
+    while not store.run(store.engine.scrub()):
+        pass
+    assert _found(tmp_path, [one.wrapped_key for one in gone]) == []
+    assert len(store.ask(ReadKeys(tenant, 0, 1000))) == 100
 
 
 def test_of_a_destroyed_records_sealed_bytes_none_outlast_a_vacuum(store: Store, tmp_path: Path) -> None:

@@ -18,12 +18,13 @@ from customary.app.ports import (
     LeafRow,
     SealedCustomer,
     Tag,
+    Tagger,
     TagKind,
-    TenantKeyRow,
     TenantVault,
     TombstoneRow,
 )
 from customary.app.requests import Deed
+from customary.app.tagging import tags_held
 from customary.domain.access import Principal
 from customary.domain.audit import Action, Leaf
 from customary.domain.customer import NOTHING_GUARDED, Customer, Guarded, Particulars
@@ -75,27 +76,19 @@ def relationship_ended(customer: Customer | None) -> datetime | None:
     return instant_of(customer.particulars.relationship_ended_at)
 
 
-def tags_of(tenant: TenantVault, keys: list[TenantKeyRow], customer: Customer | None) -> Tags | None:
-    """Return the unique and the other tags of a record, or None where they can only be looked for.
-
-    That is so for a record that does not open, and while index keys turn: then there may be tags of several.
-    """
-    if customer is None or [row.purpose for row in keys if row.purpose != "seal"] != ["index"]:
+def tags_of(tenant: TenantVault, customer: Customer | None) -> Tags | None:
+    """Return the unique and the other tags that a record may hold; None if it does not open to tell them."""
+    if customer is None:
         return None
-    has = customer.particulars
-    unique: tuple[Tag, ...] = ()
-    if has.external_id is not None:
-        unique = (tenant.tag(TagKind.EXTERNAL_ID, str(customer.merchant_no), has.external_id),)
-    found = ((TagKind.EMAIL, has.email), (TagKind.ORG_ID, has.org_id))
-    return unique, tuple(tenant.tag(kind, text) for kind, text in found if text is not None)
+    return tags_held(tenant, customer.merchant_no, customer.particulars)
 
 
-def request_tags(tenant: TenantVault, principal: Principal, deed: Deed) -> tuple[bytes, bytes]:
+def request_tags(tagger: Tagger, principal: Principal, deed: Deed) -> tuple[bytes, bytes]:
     """Return the tags of an Idempotency-Key and of the request that has it, or nothing without one."""
     if not deed.idempotency_key:
         return b"", b""
-    key_tag = tenant.tag(TagKind.IDEMPOTENCY_KEY, principal.key_id, deed.idempotency_key).digest
-    return key_tag, tenant.tag(TagKind.REQUEST, deed.request_digest).digest
+    key_tag = tagger.tag(TagKind.IDEMPOTENCY_KEY, principal.key_id, deed.idempotency_key).digest
+    return key_tag, tagger.tag(TagKind.REQUEST, deed.request_digest).digest
 
 
 def counts(found: Erasable, leftovers: Leftovers, tags: Tags | None) -> dict[Part, int]:

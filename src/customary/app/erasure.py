@@ -226,17 +226,20 @@ class Eraser:
     ) -> Generator[Any, Any, Certificate | None]:
         """Return the certificate that this very request has led to before; else raise what forbids it."""
         keys = yield ReadTenantKeys(principal.tenant_id)
-        tags = erasing.request_tags(self.vault.tenant(principal.tenant_id, keys), principal, deed)
+        tenant = self.vault.tenant(principal.tenant_id, keys)
+        # Under the index key of now, and under those of before it turned.
+        taggers = (tenant, *tenant.answers) if deed.idempotency_key else ()
+        tags = dict(erasing.request_tags(tagger, principal, deed) for tagger in taggers)
         stone: TombstoneRow | None = yield ReadTombstone(principal.tenant_id, customer_id)
         if stone is not None and principal.owns(stone.merchant_no):
-            if not tags[0] or stone.key_tag != tags[0]:
+            if stone.key_tag not in tags:
                 raise gone(stone)
-            if stone.request_tag != tags[1]:
+            if stone.request_tag != tags[stone.key_tag]:
                 raise IdempotencyMismatch
             return msgspec.json.decode(stone.certificate, type=Certificate)
-        if tags[0]:
+        for key_tag in tags:
             since = self.dice.now() - self._answers_kept
-            if (yield ReadAnswer(principal.tenant_id, tags[0], since)) is not None:
+            if (yield ReadAnswer(principal.tenant_id, key_tag, since)) is not None:
                 raise IdempotencyMismatch
         found: Erasable | None = yield ReadErasable(principal.tenant_id, customer_id)
         if found is None or not principal.owns(found.record.merchant_no):
@@ -254,7 +257,7 @@ class Eraser:
         keys = yield ReadTenantKeys(principal.tenant_id)
         tenant = self.vault.tenant(principal.tenant_id, keys)
         customer = erasing.opened(tenant, found.record)
-        counts = erasing.counts(found, leftovers, erasing.tags_of(tenant, keys, customer))
+        counts = erasing.counts(found, leftovers, erasing.tags_of(tenant, customer))
         rules = yield from rules_of(principal.tenant_id)
         kept = keepings(rules, counts, self._instant(), erasing.relationship_ended(customer))
         covered = {one.part for one in kept}
@@ -280,7 +283,7 @@ class Eraser:
         customer = erasing.opened(tenant, found.record)
         instant = self._instant()
         rules = yield from rules_of(tenant_id)
-        tags = erasing.tags_of(tenant, keys, customer)
+        tags = erasing.tags_of(tenant, customer)
         counts = erasing.counts(found, leftovers, tags)
         kept = keepings(rules, counts, instant, erasing.relationship_ended(customer))
         rows = erasing.kept_rows(tenant, found, kept)

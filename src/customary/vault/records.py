@@ -256,6 +256,19 @@ class OpenedTenant(IndexKey):
             return None
         return self.sealed_secret(terms, self.opened_secret(terms, kept))
 
+    def rewrapped_part(self, customer_id: str, part: str, wrapped: bytes) -> bytes | None:
+        """Return the key of a kept part wrapped under the key that seals, or None if it is so already."""
+        if wrapped[1:2] == bytes((self._seal.version,)):
+            return None
+        place = self._for_part + framed(customer_id.encode(), part.encode())
+        try:
+            return self._seal.wrapped(self._seal_of(wrapped).unwrapped(wrapped, place), place)
+        except Unopened as unopened:
+            raise SealBroken(
+                detail=f"the key of the kept {part} of customer {customer_id} of tenant {self._tenant_id}"
+                f" does not open: {unopened}"
+            ) from None
+
     def renewed_key(self, row: KeyRow) -> bytes:
         """Return a new customer key, wrapped together with those that the customer had before.
 

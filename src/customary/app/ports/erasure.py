@@ -215,6 +215,30 @@ class ReadKept(msgspec.Struct, frozen=True, gc=False):
     limit: int = 100
 
 
+class KeptKeyRow(msgspec.Struct, frozen=True, gc=False):
+    """The key of one kept part, sealed under a tenant key."""
+
+    customer_id: str
+    part: str
+    wrapped: bytes
+
+
+class ReadKeptKeys(msgspec.Struct, frozen=True, gc=False):
+    """``list[KeptKeyRow]`` of a tenant, in any order."""
+
+    tenant_id: str
+
+
+class RewrapKeptKeys(msgspec.Struct, frozen=True, gc=False):
+    """Store other wrappings of keys of kept parts: ``(row as it was read, its new wrapped)`` each.
+
+    Answered with how many were changed: those that are no longer as they were read are left alone.
+    """
+
+    tenant_id: str
+    rows: tuple[tuple[KeptKeyRow, bytes], ...]
+
+
 class DropKept(msgspec.Struct, frozen=True, gc=False):
     """Destroy kept parts with their keys, ``(tenant, customer, part)`` each; they must be scrubbed again."""
 

@@ -109,6 +109,9 @@ class TurningTenant(TenantVault, Protocol):
     def rewrapped_secret(self, terms: str, kept: bytes) -> bytes | None:
         """Return a credential's secret sealed under the key that seals, or None if it is so already."""
 
+    def rewrapped_part(self, customer_id: str, part: str, wrapped: bytes) -> bytes | None:
+        """Return the key of a kept part wrapped under the key that seals, or None if it is so already."""
+
     def renewed_key(self, row: KeyRow) -> bytes:
         """Return a new customer key, wrapped together with those that the customer had before."""
 

@@ -10,13 +10,16 @@ from customary.app.ports import (
     ChangeTags,
     CredentialRow,
     Dice,
+    KeptKeyRow,
     KeyRow,
     Purpose,
     ReadCredentials,
+    ReadKeptKeys,
     ReadKeys,
     ReadNotes,
     ReadRecords,
     ReadTenantKeys,
+    RewrapKeptKeys,
     RewrapKeys,
     RewrapSecrets,
     SealedCustomer,
@@ -83,8 +86,26 @@ def _wrap(tenant: TurningTenant, turning: Turning, limit: int) -> Step:
     return gone_on(turning, [row.place for row in rows], limit, Phase.SECRETS)
 
 
+def _kept_parts(tenant: TurningTenant, turning: Turning) -> Generator[Any, Any, Turning]:
+    """Wrap the keys of what is kept of erased customers under the tenant's new seal key, all at once."""
+    rows: list[KeptKeyRow] = yield ReadKeptKeys(turning.tenant_id)
+    changes = []
+    for row in rows:
+        try:
+            wrapped = tenant.rewrapped_part(row.customer_id, row.part, row.wrapped)
+        except CustomaryError as broken:
+            turning = with_broken_by(turning, broken)
+            continue
+        if wrapped is not None:
+            changes.append((row, wrapped))
+    if changes:
+        yield RewrapKeptKeys(turning.tenant_id, tuple(changes))
+    return turning
+
+
 def _secrets(tenant: TurningTenant, turning: Turning, limit: int) -> Step:
-    """Seal the secrets of HMAC credentials under the tenant's new seal key."""
+    """Seal HMAC credentials' secrets, and what is kept of the erased, under the tenant's new seal key."""
+    turning = yield from _kept_parts(tenant, turning)
     rows: list[CredentialRow] = yield ReadCredentials(tenant_id=turning.tenant_id)
     changes = []
     for row in rows:

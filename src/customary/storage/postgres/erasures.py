@@ -15,6 +15,7 @@ from customary.app.ports import (
     DropKept,
     Erasable,
     HoldRow,
+    KeptKeyRow,
     KeptRow,
     MarkScrubbed,
     ReadAnswersOf,
@@ -22,11 +23,13 @@ from customary.app.ports import (
     ReadErased,
     ReadHold,
     ReadKept,
+    ReadKeptKeys,
     ReadMentions,
     ReadRules,
     ReadTombstone,
     ReadTombstones,
     ReadUnscrubbed,
+    RewrapKeptKeys,
     SealedCustomer,
     TombstoneRow,
     WriteHold,
@@ -132,6 +135,11 @@ INSERT INTO customary.kept (tenant_id, customer_id, part, until, sealed) VALUES 
 DROP_KEPT_KEY: Final = """
 DELETE FROM customary_keys.kept_keys WHERE tenant_id = $1 AND customer_id = $2 AND part = $3
 """
+KEPT_KEYS: Final = "SELECT customer_id, part, wrapped FROM customary_keys.kept_keys WHERE tenant_id = $1"
+REWRAP_KEPT_KEY: Final = """
+UPDATE customary_keys.kept_keys SET wrapped = $5
+WHERE tenant_id = $1 AND customer_id = $2 AND part = $3 AND wrapped = $4
+"""
 DROP_KEPT: Final = "DELETE FROM customary.kept WHERE tenant_id = $1 AND customer_id = $2 AND part = $3"
 
 
@@ -214,6 +222,12 @@ async def read_unscrubbed(link: Link, request: ReadUnscrubbed) -> list[tuple[str
     """Return tenant and customer of the tombstones that are not scrubbed."""
     rows = await link.fetch(UNSCRUBBED, request.limit)
     return [(str(tenant_id), customer_id) for tenant_id, customer_id in rows]
+
+
+async def read_kept_keys(link: Link, request: ReadKeptKeys) -> list[KeptKeyRow]:
+    """Return the keys of all parts that are kept for a tenant."""
+    rows = await link.fetch(KEPT_KEYS, tenant_of(request.tenant_id))
+    return [KeptKeyRow(row["customer_id"], row["part"], row["wrapped"]) for row in rows]
 
 
 async def read_kept(link: Link, request: ReadKept) -> list[KeptRow]:
@@ -330,6 +344,17 @@ async def mark_scrubbed(link: Link, request: MarkScrubbed) -> None:
     """Store that the destroyed bytes of these customers are gone."""
     for tenant_id, customer_id in sorted(request.erased):
         await link.execute(SET_SCRUBBED, owner(tenant_id), customer_id, True)
+
+
+async def rewrap_kept_keys(link: Link, request: RewrapKeptKeys) -> int:
+    """Store other wrappings of keys of kept parts; return how many were changed."""
+    tenant = owner(request.tenant_id)
+    return sum(
+        [
+            await link.execute(REWRAP_KEPT_KEY, tenant, row.customer_id, row.part, row.wrapped, wrapped)
+            for row, wrapped in request.rows
+        ]
+    )
 
 
 async def drop_kept(link: Link, request: DropKept) -> None:

@@ -13,7 +13,7 @@ import apsw
 from apsw import Connection
 
 from customary.storage.sqlite.failures import FAILURES, Failures
-from customary.storage.sqlite.files import PAGE_BYTES, WAL_BYTES_KEPT
+from customary.storage.sqlite.files import PAGE_BYTES, WAL_BYTES_KEPT, written_anew
 
 INTERVAL_SECONDS: Final = 1.0
 PAGES_WAKING: Final = 16 * 1024 * 1024 // PAGE_BYTES
@@ -73,6 +73,8 @@ class Checkpointer:
         first; and a reader that is still at work is not waited for long: this is to be tried again.
         """
         with self._passing:
+            if not self._written_anew():
+                return False
             for schema in SCHEMAS:
                 try:
                     self._connection.wal_checkpoint(schema, apsw.SQLITE_CHECKPOINT_PASSIVE)
@@ -86,6 +88,18 @@ class Checkpointer:
                     return False
                 finally:
                     self._connection.set_busy_timeout(0)
+        return True
+
+    def _written_anew(self) -> bool:
+        self._connection.set_busy_timeout(TRUNCATE_MILLISECONDS_MAX)
+        try:
+            written_anew(self._connection)
+        except FAILURES as failure:
+            if not isinstance(failure, apsw.BusyError):
+                self._failures.translated(failure, self._connection)
+            return False
+        finally:
+            self._connection.set_busy_timeout(0)
         return True
 
     def close(self) -> None:

@@ -162,6 +162,7 @@ class SQLiteEngine:
         self._release_snapshot()
         self._writing.set_busy_timeout(TRUNCATE_MILLISECONDS_MAX)
         try:
+            files.written_anew(self._writing)
             for schema in SCHEMAS:
                 self._writing.wal_checkpoint(schema, apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except FAILURES as failure:

@@ -17,6 +17,7 @@ from customary.app.ports import (
     DropKept,
     Erasable,
     HoldRow,
+    KeptKeyRow,
     KeptRow,
     LeafRow,
     MarkScrubbed,
@@ -25,11 +26,13 @@ from customary.app.ports import (
     ReadErased,
     ReadHold,
     ReadKept,
+    ReadKeptKeys,
     ReadMentions,
     ReadRules,
     ReadTombstone,
     ReadTombstones,
     ReadUnscrubbed,
+    RewrapKeptKeys,
     SealedCustomer,
     TombstoneRow,
     WriteHold,
@@ -107,6 +110,14 @@ KEPT_DUE = f"{_KEPT} WHERE p.until <= ? ORDER BY p.until LIMIT ?"
 ADD_KEPT_KEY = "INSERT INTO kept_keys (wrapped) VALUES (?)"
 ADD_KEPT = """
 INSERT INTO kept (tenant_id, customer_id, part, until, key_no, sealed) VALUES (?, ?, ?, ?, ?, ?)
+"""
+KEPT_KEYS = """
+SELECT p.customer_id, p.part, k.wrapped FROM kept AS p CROSS JOIN kept_keys AS k ON k.key_no = p.key_no
+WHERE p.tenant_id = ?
+"""
+REWRAP_KEPT_KEY = """
+UPDATE kept_keys SET wrapped = ?1 WHERE wrapped = ?2
+    AND key_no = (SELECT key_no FROM kept WHERE tenant_id = ?3 AND customer_id = ?4 AND part = ?5)
 """
 KEY_OF_KEPT = "SELECT key_no FROM kept WHERE tenant_id = ? AND customer_id = ? AND part = ?"
 DROP_KEPT_KEY = "UPDATE kept_keys SET wrapped = zeroblob(length(wrapped)) WHERE key_no = ?"
@@ -199,6 +210,11 @@ def read_kept(connection: Connection, request: ReadKept) -> list[KeptRow]:
         KeptRow(unpacked(tenant), customer_id, part, instant_at(until), wrapped or b"", sealed)
         for tenant, customer_id, part, until, wrapped, sealed in rows
     ]
+
+
+def read_kept_keys(connection: Connection, request: ReadKeptKeys) -> list[KeptKeyRow]:
+    """Return the keys of all parts that are kept for a tenant."""
+    return [KeptKeyRow(*row) for row in connection.execute(KEPT_KEYS, (packed(request.tenant_id),))]
 
 
 def _tombstone(row: Any) -> TombstoneRow:
@@ -322,6 +338,15 @@ def mark_scrubbed(connection: Connection, request: MarkScrubbed) -> None:
     """Store that the destroyed bytes of these customers are gone."""
     for tenant_id, customer_id in request.erased:
         connection.execute(SET_SCRUBBED, (1, owner(tenant_id), customer_id))
+
+
+def rewrap_kept_keys(connection: Connection, request: RewrapKeptKeys) -> int:
+    """Store other wrappings of keys of kept parts; return how many were changed."""
+    tenant, changed = owner(request.tenant_id), 0
+    for row, wrapped in request.rows:
+        connection.execute(REWRAP_KEPT_KEY, (wrapped, row.wrapped, tenant, row.customer_id, row.part))
+        changed += connection.changes()
+    return changed
 
 
 def drop_kept(connection: Connection, request: DropKept) -> None:

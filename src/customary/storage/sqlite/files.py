@@ -30,6 +30,9 @@ SQLITE_VERSION_MIN: Final = (3, 51, 3)
 """Before it, two connections could corrupt a WAL database (since 3.7.0)."""
 
 PAGE_BYTES: Final = 4096
+MOVED: Final = "moved"
+"""Noted beside the keys when one has got longer: SQLite may have moved others, and left copies of them."""
+
 WAL_BYTES_KEPT: Final = 64 * 1024 * 1024
 WAL_PAGES_OF_COMMANDS: Final = 4000
 """After how many pages a program without a checkpointer moves them: a long import must not fill the disk."""
@@ -88,6 +91,16 @@ def writing(folder: Path) -> Connection:
     connection.wal_autocheckpoint(0)
     connection.set_busy_timeout(0)
     return connection
+
+
+def written_anew(connection: Connection) -> None:
+    """Write the database of keys anew, on a connection of ``writing``, if rows of it were moved.
+
+    Then no unused part of a page has a copy of a key. Raises BusyError while others write.
+    """
+    if connection.execute("SELECT 1 FROM main.key_meta WHERE name = ?", (MOVED,)).get is not None:
+        connection.execute("VACUUM main")
+        connection.execute("DELETE FROM main.key_meta WHERE name = ?", (MOVED,))
 
 
 def reading(folder: Path, *, scanning: bool = False) -> Connection:

@@ -95,6 +95,7 @@ READS: Mapping[type, Answering] = {
     ports.ReadErased: erasures.read_erased,
     ports.ReadUnscrubbed: erasures.read_unscrubbed,
     ports.ReadKept: erasures.read_kept,
+    ports.ReadKeptKeys: erasures.read_kept_keys,
 }
 WRITES: Mapping[type, Answering] = {
     Write: writes.write,
@@ -118,6 +119,7 @@ WRITES: Mapping[type, Answering] = {
     ports.WriteTombstone: erasures.write_tombstone,
     ports.MarkScrubbed: erasures.mark_scrubbed,
     ports.DropKept: erasures.drop_kept,
+    ports.RewrapKeptKeys: erasures.rewrap_kept_keys,
 }
 
 

@@ -24,6 +24,7 @@ from customary.app.ports import (
     WriteTenantKeys,
 )
 from customary.domain.errors import Conflict, Outdated
+from customary.storage.sqlite.files import MOVED
 from customary.storage.sqlite.reads import HAS_TAG, ROW_OF_UNIQUE_TAG
 from customary.storage.sqlite.registry import ADD_TENANT_KEY, BUMP, known
 from customary.storage.sqlite.rows import microseconds, owner, packed, record
@@ -78,6 +79,7 @@ WHERE c.tenant_id = ?1 AND c.row_no = ?2
 """
 RESEAL_CURRENT = "UPDATE customers SET sealed = ?, guarded = ? WHERE row_no = ? AND version = ?"
 RESEAL_VERSION = "UPDATE versions SET sealed = ?, guarded = ? WHERE row_no = ? AND version = ?"
+NOTE_MOVED = "INSERT INTO key_meta (name, value) VALUES (?, x'01') ON CONFLICT (name) DO NOTHING"
 _AFTER_ALL_NAMES = "\U0010ffff"
 
 
@@ -215,5 +217,7 @@ def reseal(connection: Connection, request: Reseal) -> None:
         statement = RESEAL_CURRENT if one.version == current else RESEAL_VERSION
         execute(statement, (one.sealed, one.guarded, place, one.version))
     execute(REWRAP_KEY, (request.wrapped, place, request.key.wrapped))
+    if len(request.wrapped) != len(request.key.wrapped):
+        execute(NOTE_MOVED, (MOVED,))
     for leaf in request.leaves:
         execute(ADD_LEAF, (owner(leaf.tenant_id), microseconds(leaf.at), leaf.body))
