@@ -387,14 +387,8 @@ def _asked(request: Any) -> Generator[Any, Any, Any]:
     return (yield request)
 
 
-def _erased() -> Generator[Any, Any, list[tuple[str, int]]]:
-    erased: list[tuple[str, int]] = yield ReadErased()
-    return erased
-
-
-def _unscrubbed() -> Generator[Any, Any, list[tuple[str, str]]]:
-    erased: list[tuple[str, str]] = yield ReadUnscrubbed()
-    return erased
+_erased = partial(_asked, ReadErased())
+_unscrubbed = partial(_asked, ReadUnscrubbed())
 
 
 def _mark_scrubbed(erased: tuple[tuple[str, str], ...]) -> Generator[Any, Any, None]:
