@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from coverage.walked import (
+    ALL_PERMISSIONS,
     BODIES,
     MALFORMED,
     REQUEST_IDS,
     ROOMS,
+    UNMASKED,
     WALKED,
     Speaker,
     Voices,
@@ -58,7 +60,8 @@ def _check(answer: Answer, known: frozenset[str]) -> None:
 @pytest.mark.parametrize("walked", WALKED, ids=route_name)
 def test_a_good_answer_has_known_headers(voices: Voices, walked: Walked) -> None:
     """What succeeds carries the room's headers and its request id once."""
-    answer = voices.usual(walked.room.name).walk(walked)
+    permissions = ALL_PERMISSIONS if walked.operation.discloses else ALL_PERMISSIONS - {UNMASKED}
+    answer = voices.speaker(walked.room.name, permissions).walk(walked)
     assert answer.status == walked.operation.status
     _check(answer, OF_THE_ROOMS)
     assert answer.header(REQUEST_IDS[walked.room.name])

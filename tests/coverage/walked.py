@@ -180,7 +180,11 @@ class Speaker:
 
     def place(self, name: str) -> str:
         """Return what stands in a path at a place of that name: the id of a new customer, but for a few."""
-        return PLACES.get(name) or _OWN_IDS[self.room](self.create())
+        return PLACES.get(name) or self.new_id()
+
+    def new_id(self) -> str:
+        """Return the id of a new customer, as the room spells it."""
+        return _OWN_IDS[self.room](self.create())
 
     def walk(self, walked: Walked) -> Answer:
         """Return the answer to an ordinary request of that operation."""
