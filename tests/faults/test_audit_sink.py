@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from merchant import CUSTOMERS, UNMASKED, one, shop
+from merchant import CUSTOMERS, UNMASKED, Merchant, one, shop
 from serving import Server, Tenancy, make_tenancy, serving
 
 SECONDS_MAX = 20.0
@@ -105,6 +105,30 @@ def test_checkpoints_are_kept_outside_the_store(command: Path, tmp_path: Path) -
         numbers = [json.loads(line)["number"] for line in witnessed.lines]
         assert numbers == list(range(1, len(numbers) + 1))
         assert json.loads(witnessed.lines[0])["complete"] is True
+
+
+def test_a_verification_beside_a_busy_server_finds_nothing(witnessed: Witnessed) -> None:
+    """While entries are written, sealed and checkpointed, what is read of them is never taken for a flaw."""
+    stop = threading.Event()
+
+    def load() -> None:
+        with witnessed.server.connect() as connection:
+            program = Merchant(witnessed.server, witnessed.tenancy.key, connection=connection)
+            while not stop.is_set():
+                program.create()
+
+    witnessed.create()
+    before = len(witnessed.lines)
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        for _ in range(6):
+            code, result = witnessed.verify()
+            assert (code, result["flaws"]) == (0, [])
+    finally:
+        stop.set()
+        thread.join()
+    assert len(witnessed.lines) > before + 1
 
 
 def test_without_a_place_for_checkpoints_nothing_is_changed_and_nothing_shown_in_clear(
