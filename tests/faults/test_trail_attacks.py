@@ -20,7 +20,6 @@ from customary.app.checkpoints import Checkpoint, Signing, checkpoint_of, line_d
 from customary.app.ports import BlockRow
 from customary.app.trail import GENESIS, entries, entry_of, leaf_digest, link_of
 from customary.storage.sqlite.rows import instant_at
-from customary.vault import RootVault, root_key_of_file
 from faults.trail_store import Store, Ticking, flaws_at, made, packed
 
 TIMES = 60
@@ -227,7 +226,8 @@ RIGHT_IN_ITSELF = ("truncate", "rewrite", "fork")
 
 def attacks(store: Store, name: str, folder: Path, times: int) -> Iterator[tuple[Attack, Finding, str]]:
     """Attack copies of the store and verify each against the older checkpoint."""
-    signing = RootVault(root_key_of_file(store.folder / "root.key"))
+    with store.open() as house:
+        signing = house.unsealed  # the attacker has the keys in hand
     for number in range(times):
         seed = f"seed {SEED}, {name}, {number}"
         copy = store.copied(folder / str(number))
