@@ -39,10 +39,11 @@ class Quota:
         self._per_minute = per_minute
         self._buckets: dict[str, tuple[float, float]] = {}
 
-    def spend(self, key_id: str, now: float) -> None:
+    def spend(self, key_id: str, instant: datetime) -> None:
         """Take one request of the key's quota; TooMany if none is left."""
         if not self._per_minute:
             return
+        now = instant.timestamp()
         if len(self._buckets) >= self._BUCKETS_MAX:
             self._buckets.clear()
         left, since = self._buckets.get(key_id, (float(self._per_minute), now))
@@ -81,7 +82,7 @@ class BasicDoor:
                 known, lapses_at = await self._verified(exchange, now)
             if generation == self._registry.generation:  # else it may have been read before the change
                 self._passed.keep(presented_as, known, lapses_at)
-        self._quota.spend(known.credential.key_id, now.timestamp())
+        self._quota.spend(known.credential.key_id, now)
         self._registry.used(known.principal, now)
         return known.principal
 
@@ -171,7 +172,7 @@ class SignedDoor:
                 raise
             known = await self._known(exchange)
         now = self._dice.now()
-        self._quota.spend(known.credential.key_id, now.timestamp())
+        self._quota.spend(known.credential.key_id, now)
         self._registry.used(known.principal, now)
         return known.principal
 

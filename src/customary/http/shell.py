@@ -262,7 +262,7 @@ def _masks(table: _Routes) -> Mapping[int, Sequence[tuple[int, ...]]]:
 def _segment_text(segment: bytes) -> str:
     """Return a path segment decoded; what is no text becomes an id that nobody has."""
     try:
-        return unquote_to_bytes(segment).decode()
+        return (unquote_to_bytes(segment) if b"%" in segment else segment).decode()
     except UnicodeDecodeError:
         return ""
 
