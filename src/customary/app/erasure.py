@@ -169,6 +169,7 @@ class Eraser:
 
     def _planning(self, principal: Principal, customer_id: CustomerID) -> Steps[Plan]:
         principal.require(Permission.ERASE_CUSTOMERS)
+        principal.require_everything()
         yield "read", partial(self._found, principal, customer_id)
         leftovers = yield from self._leftovers(principal.tenant_id, customer_id)
         plan: Plan = yield "scan", partial(self._planned, principal, customer_id, leftovers)
@@ -176,6 +177,7 @@ class Eraser:
 
     def _erasing(self, principal: Principal, customer_id: CustomerID, deed: Deed) -> Steps[Certificate]:
         principal.require(Permission.ERASE_CUSTOMERS)
+        principal.require_everything()
         replayed: Certificate | None = yield "read", partial(self._may_go_on, principal, customer_id, deed)
         if replayed is not None:
             return replayed

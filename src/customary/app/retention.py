@@ -211,6 +211,7 @@ def _opened(tenant: TenantVault, found: Erasable, row: HoldRow) -> Hold:
 
 
 def _held(principal: Principal, customer_id: CustomerID) -> Generator[Any, Any, Erasable]:
+    principal.require_everything()
     stone: TombstoneRow | None = yield ReadTombstone(principal.tenant_id, customer_id)
     if stone is not None and principal.owns(stone.merchant_no):
         raise gone(stone)

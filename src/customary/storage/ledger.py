@@ -122,11 +122,9 @@ class LedgerFile:
                     raise Unavailable("A copy of the erasure ledger has become shorter", detail=str(path))
                 os.ftruncate(descriptor, at)
                 try:
-                    written = os.pwrite(descriptor, content, at)
-                    if written < len(content):
+                    written = 0
+                    while written < len(content):
                         written += os.pwrite(descriptor, content[written:], at + written)
-                    if written < len(content):
-                        raise OSError("it was written in part only")
                 except OSError:
                     os.ftruncate(descriptor, at)
                     raise
