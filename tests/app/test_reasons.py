@@ -17,6 +17,7 @@ from customary.app.requests import Deed, ListPage, OpenReasons, UseCase
 from customary.domain.access import Permission, Principal
 from customary.domain.audit import REASON_MAX, Leaf, is_reason
 from customary.domain.errors import Forbidden, Invalid, Unavailable
+from customary.domain.reach import reach_of
 from customary.vault import SealBroken
 
 WHY = "case 4711: Ünal asked for it"
@@ -129,9 +130,15 @@ def test_a_reason_belongs_to_its_customer_and_tenant(place: Place) -> None:
 def test_who_may_not_see_guarded_fields_sees_no_reason(place: Place) -> None:
     """A reason may say as much of a person as a record does."""
     place.perform(place.may(), customers.create, says(vip="1"), deed=Deed("r", reason=WHY))
-    blind = Principal(place.here.tenant_id, "key", None, EVERYTHING - {Permission.READ_CUSTOMERS_UNMASKED})
+    either = {Permission.READ_CUSTOMERS_UNMASKED, Permission.EXPORT_CUSTOMERS}
+    blind = Principal(place.here.tenant_id, "key", None, EVERYTHING - either)
     with pytest.raises(Forbidden):
         opened(place, place.leaves(), blind)
+    for one in either:
+        may = Principal(place.here.tenant_id, "key", None, frozenset({one}))
+        assert opened(place, place.leaves(), may) == [WHY]
+        limited = Principal(place.here.tenant_id, "key", None, frozenset({one}), reach_of(("name",)))
+        assert opened(place, place.leaves(), limited) == [None], "a reason may speak of any field"
 
 
 # ── Where a reason is required ──────────────────────────────────────────────────────────────────────────

@@ -27,6 +27,7 @@ from customary.app.ports import (
     KeptRow,
     MarkScrubbed,
     OutboxRow,
+    ReadAnnouncements,
     ReadAnswer,
     ReadAnswersOf,
     ReadErasable,
@@ -179,6 +180,20 @@ def test_named_tags_answers_and_entries_are_destroyed_as_those_that_are_looked_f
         )
     )
     assert done == Destroyed(tags=2, answers=2, announcements=2)
+
+
+def test_announcements_are_read_by_their_numbers(store: Store, person: SealedCustomer) -> None:
+    """In the order asked for; another tenant's number, and one that is nobody's, give nothing."""
+    tenant = person.tenant_id
+    numbers, _ = store.ask(ReadMentions(tenant, person.customer_id, 0, 100))
+    rows = store.ask(ReadAnnouncements(tenant, tuple(numbers)))
+    assert len(rows) == 2
+    for row in rows:
+        assert row.tenant_id == tenant
+        assert person.customer_id.encode() in row.body
+    assert store.ask(ReadAnnouncements(tenant, (numbers[1], 10**9, numbers[0]))) == rows[::-1]
+    assert store.ask(ReadAnnouncements(store.new_tenant(), tuple(numbers))) == []
+    assert store.ask(ReadAnnouncements(tenant, ())) == []
 
 
 def test_a_scan_may_go_a_stretch_at_a_time(store: Store, person: SealedCustomer) -> None:

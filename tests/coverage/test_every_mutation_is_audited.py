@@ -132,6 +132,8 @@ def _subject(voices: Voices, answer: Answer) -> str:
             return str(found[name])
     if "rules" in found:
         return voices.tenancy.tenant_id
+    if "manifest" in found:
+        return str(found["manifest"]["customerId"])
     number = found["customer"]["customerId"]
     return str(voices.tenancy.server.printed("customers", "show", number, "--face", "trustist")["id"])
 
@@ -201,7 +203,10 @@ def test_a_reading_leaves_no_leaf(voices: Voices, walked: Walked) -> None:
 # ── what is shown in clear ──
 
 
-DISCLOSED = {"native POST /customers/{id}/reveal": ("customer.revealed", ["tax_id"])}
+DISCLOSED: Mapping[str, tuple[str, list[str]]] = {
+    "native POST /customers/{id}/reveal": ("customer.revealed", ["tax_id"]),
+    "native GET /customers/{id}/export": ("customer.exported", []),
+}
 """For each disclosing operation: the action and fields that its leaf tells of."""
 
 
@@ -209,13 +214,13 @@ DISCLOSED = {"native POST /customers/{id}/reveal": ("customer.revealed", ["tax_i
 def test_each_disclosure_leaves_its_one_leaf(voices: Voices, walked: Walked) -> None:
     """Each time it is asked for, of this key, this request and this customer; refused, it leaves none."""
     speaker = voices.speaker(walked.room.name, ALL_PERMISSIONS)
+    assert walked.operation.permissions is not None
+    powerless = voices.speaker(walked.room.name, ALL_PERMISSIONS - walked.operation.permissions)
     target = walked.target(speaker)
     trail = Trail(voices)
     key = [("Idempotency-Key", "of-a-disclosure")]
     answers = [speaker.call(walked.operation.method, target, walked.body, key) for _ in range(2)]
     assert [answer.status for answer in answers] == [200, 200]
-    assert walked.operation.permissions is not None
-    powerless = voices.speaker(walked.room.name, ALL_PERMISSIONS - walked.operation.permissions)
     assert powerless.call(walked.operation.method, target, walked.body).status == 403
     told = trail.told()
     assert [(leaf["action"], leaf["fields"]) for leaf in told] == [DISCLOSED[walked.name]] * 2

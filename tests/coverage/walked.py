@@ -67,7 +67,8 @@ class Walked:
     @property
     def body(self) -> object:
         """Return a body that it takes, or None; a mutating one that is not in the table fails."""
-        return BODIES[self.name]() if self.operation.mutates or self.operation.discloses else None
+        sends = self.operation.mutates or (self.operation.discloses and self.operation.method != "GET")
+        return BODIES[self.name]() if sends else None
 
     @property
     def suffices(self) -> frozenset[Permission]:

@@ -14,7 +14,7 @@ from native.client import Json, Native
 
 ERASING = (
     "create_customer", "read_customers", "update_customer", "erase_customers", "manage_holds",
-    "read_customers:unmasked",
+    "read_customers:unmasked", "export_customers",
 )  # fmt: skip
 
 

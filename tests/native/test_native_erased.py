@@ -28,6 +28,8 @@ READINGS: Mapping[str, Callable[[Native, str], Answer]] = {
     "version": lambda api, one: api.call("GET", f"/customers/{one}/versions/1"),
     "diff": lambda api, one: api.call("GET", f"/customers/{one}/diff?from=1&to=2"),
     "restore": lambda api, one: api.restore(one, 1),
+    "reveal": lambda api, one: api.call("POST", f"/customers/{one}/reveal", {"fields": ["taxId"]}),
+    "export": lambda api, one: api.call("GET", f"/customers/{one}/export"),
     "erasure": lambda api, one: api.call("POST", f"/customers/{one}/erasure", {}),
     "plan": lambda api, one: api.call("POST", f"/customers/{one}/erasure", {"dryRun": True}),
     "hold": lambda api, one: api.call("POST", f"/customers/{one}/hold", {"reason": "x"}),

@@ -234,6 +234,15 @@ def test_a_limited_key_reveals_what_it_is_not_shown_as_a_mask(limited: Native, s
         assert faults(reveal(limited, sarah, "personId", name)) == {"fields": "reach"}
 
 
+def test_a_limited_key_erases_nobody(tenancy: Tenancy, api: Native, sarah: Json) -> None:
+    """An erasure destroys what is out of its reach, so neither plan nor deed is its own."""
+    key = native(tenancy, "erase_customers", "read_customers", fields="name,email")
+    for body in ({"dryRun": True}, {}):
+        assert problem(key.call("POST", f"/customers/{sarah['id']}/erasure", body)) == (403, "forbidden")
+    assert problem(key.call("GET", f"/customers/{sarah['id']}/erasure")) == (403, "forbidden")
+    assert api.get(sarah["id"]).status == 200
+
+
 @pytest.mark.parametrize("name", ["externalId", "orgId"])
 def test_another_field_is_no_filter(limited: Native, name: str) -> None:
     """An e-mail address, which it sees, is one."""

@@ -74,7 +74,7 @@ def list_entries(principal: Principal, page: ListEntries) -> UseCase[EntriesPage
 
 def with_reasons(principal: Principal, entries: Sequence[Entry]) -> UseCase[tuple[Entry, ...]]:
     """Return the entries with their reasons in clear, as far as these open."""
-    principal.require(Permission.READ_CUSTOMERS_UNMASKED)
+    principal.require(Permission.READ_CUSTOMERS_UNMASKED, Permission.EXPORT_CUSTOMERS)
     reasons: list[str | None] = yield OpenReasons(tuple(entry.leaf for entry in entries))
     return tuple(Entry(entry.leaf, reason) for entry, reason in zip(entries, reasons, strict=True))
 

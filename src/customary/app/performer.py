@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from customary.app import entries, listing, performing, reasons, recalling
+from customary.app import entries, holdings, listing, performing, reasons, recalling
 from customary.app.performing import Clock, Run
 from customary.app.ports import Dice, Engine, Job, ReadGeneration, ReadTenantKeys, TenantVault, Vault
 from customary.app.requests import Deed, UseCase
@@ -22,7 +22,13 @@ SCANS_WAITING_MAX = 256
 HALTED_SECONDS = 5
 """When whoever is refused for want of an audit trail may ask again."""
 
-_ANSWERS = {**performing.ANSWERS, **listing.ANSWERS, **recalling.ANSWERS, **entries.ANSWERS}
+_ANSWERS = {
+    **performing.ANSWERS,
+    **listing.ANSWERS,
+    **recalling.ANSWERS,
+    **entries.ANSWERS,
+    **holdings.ANSWERS,
+}
 
 
 class Performer:

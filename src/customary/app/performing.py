@@ -275,7 +275,8 @@ class Run:
         if self.deed.reason:
             yield from reasons.find_key(self.wrapped_keys, request.customer)
         instant = self.clock.instant()
-        leaf = self.leaf(Action.CUSTOMER_REVEALED, request.customer, instant, request.fields, None)
+        action = Action.CUSTOMER_EXPORTED if request.exported else Action.CUSTOMER_REVEALED
+        leaf = self.leaf(action, request.customer, instant, request.fields, None)
         yield Write(self.principal.tenant_id, leaves=(leaf,))
 
     def open_reasons(self, request: OpenReasons) -> Generator[Any, Any, list[str | None]]:

@@ -52,7 +52,7 @@ def find_key(wrapped_keys: dict[str, bytes], customer: Customer) -> Generator[An
 def opened_reasons(
     principal: Principal, tenant: TenantVault, leaves: Sequence[Leaf]
 ) -> Generator[Any, Any, list[str | None]]:
-    """Return the reason of each leaf in clear, or None; Forbidden without ``read_customers:unmasked``.
+    """Return the reason of each leaf in clear, or None; Forbidden to who may neither unmask nor export.
 
     To a key of named fields none is opened: a reason may speak of any.
 
@@ -60,7 +60,7 @@ def opened_reasons(
     customer was erased, is another merchant's, or the leaf was altered, which is what a verification finds.
     Yields one engine request for each customer that has a reason in these leaves.
     """
-    principal.require(Permission.READ_CUSTOMERS_UNMASKED)
+    principal.require(Permission.READ_CUSTOMERS_UNMASKED, Permission.EXPORT_CUSTOMERS)
     if principal.reach is not None and principal.reach.is_limited:
         return [None] * len(leaves)
     wrapped_keys: dict[str, bytes] = {}

@@ -91,10 +91,14 @@ class Keep(msgspec.Struct, frozen=True, gc=False):
 
 
 class Disclose(msgspec.Struct, frozen=True, gc=False):
-    """Say that guarded fields of a customer are shown in clear: the trail tells of it."""
+    """Say that guarded fields of a customer are shown in clear: the trail tells of it.
+
+    ``exported`` says that they are shown with all that is held about the customer.
+    """
 
     customer: Customer
     fields: tuple[str, ...]
+    exported: bool = False
 
 
 class OpenReasons(msgspec.Struct, frozen=True, gc=False):

@@ -1,4 +1,6 @@
-"""The command that writes all customers out, a line each; the trail tells of it before the first line.
+"""The command that writes customers out: all of them, a line each, or everything about one.
+
+The trail tells of it before the first line.
 
 Pages are read one after the other, so that memory stays small and a server beside it is never held up.
 """
@@ -22,6 +24,7 @@ from customary.cli.chosen import Chosen, choose
 from customary.cli.faces import Face, view
 from customary.cli.frame import Data, done, open_house
 from customary.cli.pages import PAGE_SIZE, MerchantOption, Unmasked, read_page
+from customary.cli.person import export_person
 from customary.cli.reasons import ReasonOption, seeing
 from customary.cli.refusals import WrongUsage
 from customary.cli.registry import TenantOption
@@ -35,30 +38,47 @@ FILE_MODE = 0o600
 
 
 def export_customers(
+    spelling: Annotated[
+        str | None,
+        Parameter(name="ID", help="One customer, of whom everything is written; all customers if not given."),
+    ] = None,
+    /,
     *,
     tenant_id: TenantOption = None,
     merchant_id: MerchantOption = None,
     face: Annotated[
-        Face, Parameter(help="The form in which customers are written: our own, or a vendor's.")
-    ] = "own",
+        Face | None,
+        Parameter(help="The form in which customers are written: own, if not given, or a vendor's."),
+    ] = None,
     limit: Annotated[int | None, Parameter(help="How many at most, oldest first.")] = None,
     out: Annotated[
-        Path | None, Parameter(help="File to write, readable to you alone; stdout if not given.")
+        Path | None,
+        Parameter(help="File to write, readable to you alone, stdout if not given; with ID, a new folder."),
     ] = None,
     unmasked: Unmasked = False,
     reason: ReasonOption = None,
     data: Data = None,
 ) -> None:
-    """Write customers as NDJSON, one object a line, the oldest first.
+    """Write customers as NDJSON, one object a line, or everything that is held about one.
 
     Our own form has everything and can be imported elsewhere, where it gets new
     ids; masked values cannot, so that takes --unmasked. Of the vendors' forms, the
     Trustist one has no tax ids, licences or custom data, the Trustly one no branch
     (orgId).
 
+    With an ID everything about that person goes into a new folder, in clear: the
+    record, all its versions, the entries of the trail, and whatever else is held,
+    a JSON file each, and a manifest with their digests.
+
     Example: customary customers export > customers.ndjson
     Example: customary customers export --unmasked --out customers.ndjson
+    Example: customary customers export 3kTp9j2mN5xR --out sarah
     """
+    if spelling is not None:
+        if out is None or unmasked or face or limit is not None or merchant_id is not None:
+            raise WrongUsage("Of one customer everything is written: it takes --out, and no other choice")
+        export_person(spelling, out, tenant_id=tenant_id, reason=reason, data=data)
+        return
     if limit is not None and limit < 1:
         raise WrongUsage("--limit is a whole number from 1")
     with open_house(data) as house:
@@ -68,7 +88,7 @@ def export_customers(
         count = total if limit is None else min(total, limit)
         with new_file(out) as stream:
             done(house, partial(_exported, house, chosen, count, unmasked=unmasked))
-            written = _write(house, chosen, stream, face, count, deed)
+            written = _write(house, chosen, stream, face or "own", count, deed)
     if out is not None:
         print(f"Wrote {written} customers to {out}.", file=sys.stderr)
 

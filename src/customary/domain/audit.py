@@ -16,6 +16,7 @@ class Action(StrEnum):
     CUSTOMER_RESTORED = "customer.restored"
     CUSTOMER_UNCHANGED = "customer.unchanged"
     CUSTOMER_REVEALED = "customer.revealed"
+    CUSTOMER_EXPORTED = "customer.exported"
     CUSTOMERS_EXPORTED = "customers.exported"
     TENANT_CREATED = "tenant.created"
     MERCHANT_CREATED = "merchant.created"

@@ -1,4 +1,4 @@
-"""The native operations on the rights of a person: guarded fields revealed one by one, for a reason."""
+"""The native operations on the rights of a person: to be seen only for a reason, and to be given all."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -7,7 +7,9 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from customary.app import rights
+from customary.app import person, rights
+from customary.app.customers import ALL
+from customary.app.person import Person
 from customary.app.requests import Deed
 from customary.app.rights import Revealed
 from customary.domain.access import Permission
@@ -17,7 +19,8 @@ from customary.http.body import parsed
 from customary.http.exchange import Exchange, Reply
 from customary.http.fields import Fields, Limits
 from customary.http.reasons import reason_of
-from customary.http.shell import Operation, as_body, body_of, check_json_type
+from customary.http.shell import Operation, as_body, body_of, check_json_type, seeing_deed_of
+from customary.native.person import document_of, manifest_of, parts_of
 from customary.native.subject import Subject, customer_id
 from customary.native.wire import camel
 
@@ -27,6 +30,13 @@ OPERATIONS = (
         "/customers/{id}/reveal",
         frozenset({Permission.READ_CUSTOMERS_UNMASKED}),
         "reveal_fields",
+        discloses=True,
+    ),
+    Operation(
+        "GET",
+        "/customers/{id}/export",
+        frozenset({Permission.EXPORT_CUSTOMERS}),
+        "export_person",
         discloses=True,
     ),
 )
@@ -72,6 +82,27 @@ class Rights(Subject):
         return Reply(
             200, as_body(revealed_view(await self._means.performer.perform(principal, use_case, deed)))
         )
+
+    async def export_person(self, exchange: Exchange) -> Reply:
+        """Return everything that is held about a customer, machine readable, with a manifest.
+
+        Guarded members are in clear. The permission is enough for that, and the audit trail tells of it
+        before anything is shown.
+        """
+        principal, performer = exchange.caller, self._means.performer
+        deed = seeing_deed_of(exchange, ALL)
+        at = self._means.dice.now()
+        steps = person.gathered(principal, customer_id(exchange))
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(await performer.scan(principal, step))
+        except StopIteration as stop:
+            gathered: Person = stop.value
+        merchant = await self._means.registry.merchant(principal, gathered.current.merchant_no)
+        parts = parts_of(gathered, "" if merchant is None else merchant.merchant_id)
+        await performer.perform(principal, partial(person.export, principal, gathered), deed)
+        return Reply(200, document_of(manifest_of(gathered, parts, at), parts))
 
 
 def revealed_view(revealed: Revealed) -> RevealedView:

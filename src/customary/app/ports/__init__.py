@@ -38,6 +38,7 @@ from customary.app.ports.history import ReadVersionAt, ReadVersions
 from customary.app.ports.keys import Dice, Tagger, TenantVault, TurningTenant, TurningVault, Vault
 from customary.app.ports.records import (
     OutboxRow,
+    ReadAnnouncements,
     ReadAnswer,
     ReadPage,
     ReadRecord,
@@ -124,6 +125,7 @@ __all__ = [
     "Pause",
     "Posting",
     "Purpose",
+    "ReadAnnouncements",
     "ReadAnswer",
     "ReadAnswersOf",
     "ReadBlocks",

@@ -117,6 +117,13 @@ class OutboxRow(msgspec.Struct, frozen=True, gc=False):
     body: bytes
 
 
+class ReadAnnouncements(msgspec.Struct, frozen=True, gc=False):
+    """``list[OutboxRow]``: those of these entries of the outbox that are the tenant's, in the order asked."""
+
+    tenant_id: str
+    entry_nos: tuple[int, ...]
+
+
 class Write(msgspec.Struct, frozen=True, gc=False):
     """Everything that one use case stores: all of it is committed, or none.
 

@@ -40,6 +40,7 @@ READS: Mapping[type, Answering] = {
     ports.ReadRules: erasures.read_rules,
     ports.ReadAnswersOf: erasures.read_answers_of,
     ports.ReadMentions: erasures.read_mentions,
+    ports.ReadAnnouncements: erasures.read_announcements,
     ports.ReadTombstone: erasures.read_tombstone,
     ports.ReadTombstones: erasures.read_tombstones,
     ports.ReadErased: erasures.read_erased,

@@ -18,6 +18,8 @@ from customary.app.ports import (
     KeptKeyRow,
     KeptRow,
     MarkScrubbed,
+    OutboxRow,
+    ReadAnnouncements,
     ReadAnswersOf,
     ReadErasable,
     ReadErased,
@@ -75,6 +77,9 @@ ORDER BY key_tag LIMIT $3
 MENTIONS_AFTER: Final = """
 SELECT entry_no, position($2::bytea IN body) > 0 AS mentions FROM customary.outbox
 WHERE tenant_id = $1 AND entry_no > $3 ORDER BY entry_no LIMIT $4
+"""
+ANNOUNCEMENTS: Final = """
+SELECT entry_no, at, body FROM customary.outbox WHERE tenant_id = $1 AND entry_no = ANY($2::bigint[])
 """
 EMPTY_KEY: Final = """
 UPDATE customary_keys.customer_keys SET wrapped = ''::bytea WHERE tenant_id = $1 AND row_no = $2
@@ -193,6 +198,17 @@ async def read_mentions(link: Link, request: ReadMentions) -> tuple[list[int], i
     text = request.text.encode()
     rows = await link.fetch(MENTIONS_AFTER, tenant_of(request.tenant_id), text, request.after, request.limit)
     return [row["entry_no"] for row in rows if row["mentions"]], rows[-1]["entry_no"] if rows else None
+
+
+async def read_announcements(link: Link, request: ReadAnnouncements) -> list[OutboxRow]:
+    """Return entries of the tenant's outbox by their numbers, in the order asked."""
+    rows = await link.fetch(ANNOUNCEMENTS, tenant_of(request.tenant_id), list(request.entry_nos))
+    found = {row["entry_no"]: row for row in rows}
+    return [
+        OutboxRow(request.tenant_id, instant_at(row["at"]), row["body"])
+        for entry_no in request.entry_nos
+        if (row := found.get(entry_no)) is not None
+    ]
 
 
 async def read_tombstone(link: Link, request: ReadTombstone) -> TombstoneRow | None:

@@ -9,6 +9,8 @@ from functools import cache
 from apsw import Connection
 
 from customary.app.ports import (
+    OutboxRow,
+    ReadAnnouncements,
     ReadAnswer,
     ReadPage,
     ReadRecord,
@@ -53,6 +55,7 @@ ROW_OF_CUSTOMER = """
 SELECT row_no FROM customers WHERE tenant_id = ?1 AND customer_id = ?2 AND (?3 IS NULL OR merchant_no = ?3)
 """
 HAS_TAG = "SELECT 1 FROM tags WHERE tenant_id = ? AND kind = ? AND tag = ? AND row_no = ?"
+ANNOUNCEMENT = "SELECT at, body FROM outbox WHERE entry_no = ? AND tenant_id = ?"
 ANSWER = """
 SELECT key_tag, request_tag, customer_id, version, at FROM answers
 WHERE tenant_id = ? AND key_tag = ? AND at >= ?
@@ -213,3 +216,13 @@ def read_answer(connection: Connection, request: ReadAnswer) -> StoredAnswer | N
         return None
     key_tag, request_tag, customer_id, version, at = row
     return StoredAnswer(request.tenant_id, key_tag, request_tag, customer_id, version, instant_at(at))
+
+
+def read_announcements(connection: Connection, request: ReadAnnouncements) -> list[OutboxRow]:
+    """Return entries of the outbox by their numbers."""
+    tenant = packed(request.tenant_id)
+    return [
+        OutboxRow(request.tenant_id, instant_at(at), body)
+        for entry_no in request.entry_nos
+        for at, body in connection.execute(ANNOUNCEMENT, (entry_no, tenant))
+    ]

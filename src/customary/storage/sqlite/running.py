@@ -68,6 +68,7 @@ READS: Mapping[type, Answering] = {
     ReadVersions: history.read_versions,
     ReadPage: reads.read_page,
     ReadAnswer: reads.read_answer,
+    ports.ReadAnnouncements: reads.read_announcements,
     ReadLeaves: trail.read_leaves,
     ReadUnsealed: trail.read_unsealed,
     ReadBlocks: trail.read_blocks,
