@@ -110,12 +110,13 @@ class Cluster:
                     start_new_session=True,
                     **_as_somebody(),
                 )
-            if self._answers_in_time():
+            if self.answers_in_time():
                 return
             self.stop()
         raise RuntimeError(f"the cluster did not start:\n{self.log}")
 
-    def _answers_in_time(self) -> bool:
+    def answers_in_time(self) -> bool:
+        """Return whether it takes connections before long."""
         assert self.process is not None
         deadline = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < deadline and self.process.poll() is None:
@@ -161,6 +162,7 @@ def cluster(version: int, settings: Mapping[str, str] = FLEETING) -> Iterator[Cl
 
 
 _shared: dict[int, Cluster] = {}
+_poolers: dict[int, Cluster] = {}
 _closing = ExitStack()
 _numbers = itertools.count(1)
 
@@ -202,6 +204,64 @@ def fresh_database(version: int, template: str = "template1") -> Iterator[str]:
         yield made.url(name)
     finally:
         made.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def pooled(made: Cluster) -> Iterator[Cluster]:
+    """Run PgBouncer in transaction mode before a cluster; give the cluster as it is seen through it.
+
+    Its few connections to the server are shared by all: the next one would meet what a transaction left.
+    """
+    with workplace() as folder:
+        front = Cluster(folder, made.binaries, port=_free_port())
+        (folder / "users").write_text(f'"{OWNER}" ""\n')
+        (folder / "pgbouncer.ini").write_text(
+            f"""[databases]
+* = host={HOST} port={made.port}
+[pgbouncer]
+listen_addr = {HOST}
+listen_port = {front.port}
+unix_socket_dir =
+auth_type = trust
+auth_file = {folder / "users"}
+pool_mode = transaction
+default_pool_size = 5
+max_client_conn = 200
+logfile = {folder / "postgres.log"}
+"""
+        )
+        for path in folder.iterdir():
+            path.chmod(0o644)
+        program = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
+        assert program is not None
+        front.process = subprocess.Popen(
+            [program, "-q", str(folder / "pgbouncer.ini")],
+            cwd=folder,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            **_as_somebody(),
+        )
+        try:
+            if not front.answers_in_time():
+                raise RuntimeError(f"PgBouncer did not start:\n{front.log}")
+            yield front
+        finally:
+            front.stop()
+
+
+def has_pooler() -> bool:
+    """Return whether PgBouncer is on this machine."""
+    return shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin") is not None
+
+
+def shared_pooler(version: int) -> Cluster:
+    """Return the one pooler before the shared cluster of that version, which lives as long as the process."""
+    if version not in _poolers:
+        _poolers[version] = _closing.enter_context(pooled(shared(version)))
+    return _poolers[version]
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from hypothesis import settings
 
 pytest.register_assert_rewrite("merchant", "serving")
 
+from engines import ENGINES, SQLITE, store_of  # noqa: E402  # only what is imported later is rewritten
 from merchant import UNMASKED, Merchant, shop  # noqa: E402  # only what is imported later is rewritten
 from serving import Server, Tenancy, installed, make_tenancy, serving  # noqa: E402  # as above
 from statements import STATEMENTS, Account  # noqa: E402  # as above
@@ -23,6 +24,7 @@ settings.load_profile("customary")
 _ACCOUNT = pytest.StashKey[Account]()
 _PROPERTY = "statement"
 _SUITE = Path(__file__).parent / "dialects"
+ON_EVERY_ENGINE = {Path(__file__).parent / folder for folder in ("dialects", "coverage")}
 
 
 # ── statements ──
@@ -110,10 +112,21 @@ def command(shared_folder: Path) -> Path:
     return installed(shared_folder / "product")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Ask every engine the same where what a caller sees is tested."""
+    if "server" in metafunc.fixturenames and metafunc.definition.path.parent in ON_EVERY_ENGINE:
+        metafunc.parametrize("server", ENGINES, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def server(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A running server with no tenant yet; every test worker has its own."""
-    with serving(command, tmp_path_factory.mktemp("server")) as running:
+def server(
+    request: pytest.FixtureRequest, command: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A running server with no tenant yet; every test worker has its own, one for each engine."""
+    with (
+        store_of(getattr(request, "param", SQLITE)) as settings,
+        serving(command, tmp_path_factory.mktemp("server"), **settings) as running,
+    ):
         yield running
         assert running.process is not None
         assert running.process.poll() is None, f"the server died:\n{running.log}"

@@ -76,6 +76,12 @@ def test_every_setting_is_read_from_every_source(cwd: Path) -> None:
     """A setting that one source cannot give would be a hole in the table's promise."""
     samples: dict[str, tuple[str, object]] = {
         "data": ("elsewhere", cwd / "elsewhere"),
+        "database_url": (
+            "postgresql://c@a,b:5433/c?sslmode=require",
+            b"postgresql://c@a,b:5433/c?sslmode=require",
+        ),
+        "database_pooler": ("true", True),
+        "database_migrate": ("false", False),
         "host": ("::1", "::1"),
         "port": ("9000", 9000),
         "root_key": (KEY_HEX, KEY),
@@ -170,6 +176,15 @@ def test_variables_of_other_programs_are_none_of_ours(cwd: Path) -> None:
 
 BAD: Mapping[str, Sequence[object]] = {
     "data": ["~/customary", "a\x00b", "a\nb"],
+    "database_url": [
+        CANARY,
+        f"mysql://{CANARY}/c",
+        f"postgresql:///{CANARY}",
+        f"postgresql://h/c#{CANARY}",
+        5,
+    ],
+    "database_pooler": [CANARY],
+    "database_migrate": [CANARY],
     "host": ["", " ", f"{CANARY} x", "http://x"],
     "port": ["65536", "-1", "1_0", "８０", "80.0", CANARY, True, 80.0],
     "root_key": [CANARY, KEY_HEX[:-1], KEY_HEX + "00", KEY_BASE64[:-2] + "9=", KEY_BASE64 + "AAAA", b"short"],

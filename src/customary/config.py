@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, cast, get_type_hints
 import msgspec
 
 from customary.shapes import (
+    DATABASE,
     HOST,
     KEY,
     NETWORKS,
@@ -70,6 +71,10 @@ KMS = """Id, alias or ARN of the AWS KMS key that locks the root key, which then
 TRANSIT = """Key of the transit engine of HashiCorp Vault or OpenBao that locks the root key, as
 `https://vault.example.com:8200/transit/customary`; the root key then lies locked in the key file
 (`root.key.locked` in the data folder)."""
+DATABASE_URL = """PostgreSQL, 15 or newer, in place of the file in the data folder; see
+[PostgreSQL](postgresql.md). Several hosts may be named, and `sslmode` and `target_session_attrs` be given."""
+POOLER = """A pooler in transaction mode (PgBouncer) stands before `database_url`: nothing outlives a
+transaction, and no statement is prepared."""
 PUBLIC_URL = """Scheme, host and port as clients see them when a proxy stands in front,
 e.g. `https://api.example.com`; signatures are verified against it."""
 CLEAR_HTTP = "Start although Basic credentials would travel unencrypted to an address that is not loopback."
@@ -91,6 +96,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     data: Annotated[Path, Setting(PATH, "Folder of database and root key.")] = Path("customary-data")
+    database_url: Annotated[Secret | None, Setting(DATABASE, DATABASE_URL, secret=True)] = None
+    database_pooler: Annotated[bool, Setting(SWITCH, POOLER)] = False
+    database_migrate: Annotated[
+        bool, Setting(SWITCH, "Bring the schema of `database_url` up to date at the start of a server.")
+    ] = True
     host: Annotated[str, Setting(HOST, "Address on which the server listens.")] = "127.0.0.1"
     port: Annotated[int, Setting(whole(0, 65_535), "TCP port of the server; 0 takes a free one.")] = 8080
     root_key: Annotated[Secret | None, Setting(KEY, ROOT_KEY, secret=True)] = None

@@ -146,6 +146,19 @@ def _origin(value: object) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
+def _database(value: object) -> Secret:
+    """An address of PostgreSQL; it may hold a password, and name several hosts."""
+    if isinstance(value, bytes):
+        return Secret(value)
+    text = _text(value)
+    parts = urlsplit(text)
+    if parts.scheme not in ("postgresql", "postgres") or not (parts.netloc or "host=" in parts.query):
+        raise ValueError
+    if len(parts.path) < 2 or "#" in text:  # without a name the driver would take the user's
+        raise ValueError
+    return Secret(text.encode())
+
+
 def _root_key(value: object) -> Secret:
     """32 bytes from hex or base64; only the shape is judged here, weak keys are the vault's to refuse."""
     if isinstance(value, bytes):
@@ -188,6 +201,7 @@ PATH = Shape("a path (~ is not expanded)", _path)
 SWITCH = Shape("true or false", _switch)
 HOST = Shape("an address or a host name", _host)
 KEY = Shape("64 hexadecimal digits, or the base64 of 32 bytes", _root_key)
+DATABASE = Shape("postgresql://, user and host, /, the name of a database", _database)
 ORIGIN = Shape("http:// or https://, a host, and perhaps a port; nothing after it", _origin)
 TEXT = Shape("a text", _text)
 TOKEN = Shape("a text", _token)

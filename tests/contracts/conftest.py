@@ -38,7 +38,19 @@ def _postgres(version: int, _: Path) -> Iterator[Engine]:
         tables, key=lambda name: REFERENCE_TABLES[::-1].index(name) if name in REFERENCE_TABLES else -1
     )
     url = clusters.emptied_database(version, "contract", _migrate, ordered)
-    engine = PostgresEngine(Address(url), migrating=False)
+    engine = PostgresEngine(Address(url), migrating=False, serving=True)
+    yield engine
+    engine.close()
+
+
+@contextmanager
+def _pooled(version: int, folder: Path) -> Iterator[Engine]:
+    if not clusters.has_pooler():
+        pytest.skip("PgBouncer is not installed (Debian's package pgbouncer)")
+    with _postgres(version, folder):
+        pass  # the database is there now, and empty
+    url = clusters.shared_pooler(version).url("contract")
+    engine = PostgresEngine(Address(url, pooler=True), migrating=False, serving=True)
     yield engine
     engine.close()
 
@@ -47,6 +59,7 @@ OPENERS: dict[str, Callable[[Path], AbstractContextManager[Engine]]] = {
     "sqlite": _sqlite,
     "postgres-16": partial(_postgres, 16),
     "postgres-18": partial(_postgres, 18),
+    "pgbouncer": partial(_pooled, 18),
 }
 
 
@@ -87,7 +100,7 @@ def runner() -> Iterator[asyncio.Runner]:
 @pytest.fixture
 def stores(url: str, runner: asyncio.Runner) -> Iterator[list[Store]]:
     """Three hosts on one database, as the contract suite speaks to a store."""
-    opened = [PostgresEngine(Address(url)) for _ in range(3)]
+    opened = [PostgresEngine(Address(url), serving=bool(n)) for n in range(3)]
     yield [Store(engine, runner) for engine in opened]
     for engine in opened:
         engine.close()

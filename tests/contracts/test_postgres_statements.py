@@ -29,6 +29,7 @@ ADMINISTRATIVE = {
     "erasures.ERASED",
     "erasures.UNSCRUBBED",
     "erasures.KEPT_DUE",
+    "nonces.FORGET",
 }
 # Run once at a start, and not while anybody works.
 AT_START = {"migrations", "guard"}

@@ -5,9 +5,9 @@ from functools import partial
 import pytest
 
 from coverage.walked import ALL_PERMISSIONS, ROOMS, SCHEMES, SENDERS
+from customary import config
 from customary.app import credentials
 from customary.bootstrap.house import House
-from customary.config import Settings
 from customary.domain.access import Scheme
 from serving import Key, Server, make_tenancy
 
@@ -23,7 +23,8 @@ def test_a_new_key_works_at_once(server: Server, room: str) -> None:
     """
     tenancy = make_tenancy(server)
     statuses = []
-    with House(Settings(data=server.folder / "store"), may_make=False) as house:
+    settings = config.load(server.environment, overrides={}, cwd=server.folder)
+    with House(settings, may_make=False) as house:
         for _ in range(KEYS):
             # The server reads, and so has a state of the store in hand, right before the key is made.
             strange = Key("nobody", "x", SCHEMES[room], "", None, frozenset())

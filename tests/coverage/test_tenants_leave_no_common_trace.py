@@ -1,8 +1,11 @@
 """What two tenants know of one person cannot be put together by whoever reads the file."""
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+
+import asyncpg
 
 from coverage.walked import Voices
 from customary.app.ports import TagKind
@@ -14,7 +17,10 @@ ORG = "the-same-branch"
 
 
 def _tags(server: Server, tenancy: Tenancy) -> dict[int, set[bytes]]:
-    """Return a tenant's tags by their kind, as they stand in the file."""
+    """Return a tenant's tags by their kind, as they stand in the file or the database."""
+    url = server.settings.get("CUSTOMARY_DATABASE_URL")
+    if url is not None:
+        return asyncio.run(_tags_in(url, tenancy.tenant_id))
     tenant = bytes.fromhex(tenancy.tenant_id.replace("-", ""))
     found: dict[int, set[bytes]] = {}
     path = server.folder / "store" / "customary.db"
@@ -22,6 +28,17 @@ def _tags(server: Server, tenancy: Tenancy) -> dict[int, set[bytes]]:
         for table in ("tags", "unique_tags"):
             for kind, tag in file.execute(f"SELECT kind, tag FROM {table} WHERE tenant_id = ?", (tenant,)):
                 found.setdefault(kind, set()).add(tag)
+    return found
+
+
+async def _tags_in(url: str, tenant_id: str) -> dict[int, set[bytes]]:
+    found: dict[int, set[bytes]] = {}
+    connection = await asyncpg.connect(url)
+    for table in ("tags", "unique_tags"):
+        sql = f"SELECT kind, tag FROM customary.{table} WHERE tenant_id = $1"
+        for kind, tag in await connection.fetch(sql, tenant_id):
+            found.setdefault(kind, set()).add(tag)
+    await connection.close()
     return found
 
 

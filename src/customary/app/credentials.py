@@ -264,6 +264,11 @@ class Registry:
         """Return the number that changes when tenants, merchants or credentials do."""
         return self._engine.generation()
 
+    async def read_again(self, known: KnownKey | None) -> None:
+        """Read a remembered key once more: its refusal then takes as long as that of an unknown one."""
+        if known is not None:
+            await self._engine.read(lambda: find_key(self._vault, known.credential.key_id))
+
     async def refreshed(self) -> bool:
         """Look at the store as it is now; return whether what is remembered was out of date.
 

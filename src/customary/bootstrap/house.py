@@ -19,12 +19,11 @@ from customary.app.erasure import Eraser
 from customary.app.ledger import Ledger
 from customary.app.performer import Performer
 from customary.app.trail import Sealer
+from customary.bootstrap.engines import Store, opened_store
 from customary.bootstrap.roots import matched, opened_vault, source_of
 from customary.config import Settings
 from customary.domain.errors import Unavailable
 from customary.storage.ledger import LedgerFile
-from customary.storage.sqlite import SQLiteEngine
-from customary.storage.sqlite.files import STORE
 from customary.vault import RootVault
 
 _STORE_ID = "store_id"
@@ -89,9 +88,7 @@ class House:
         self._look_again_at = 0.0
         self.settings = settings
         self.dice = SystemDice()
-        if not may_make and not (settings.data / STORE).exists():
-            raise Unavailable("There is no data folder there yet")
-        self.engine = SQLiteEngine(settings.data, serving=serving, fatal=fatal)
+        self.engine: Store = opened_store(settings, serving=serving, may_make=may_make, fatal=fatal)
         try:
             with self.engine.setting_up():
                 self.source = source_of(settings)

@@ -25,6 +25,7 @@ from customary.app.ports import Sweep
 from customary.bootstrap import auditing, documents, status
 from customary.bootstrap.auditing import Auditing
 from customary.bootstrap.checkpoint_file import CheckpointOutput
+from customary.bootstrap.engines import KeptNonces, opened_nonces
 from customary.bootstrap.house import House
 from customary.bootstrap.memory import forbid_core
 from customary.bootstrap.rooms import rooms
@@ -33,7 +34,6 @@ from customary.domain.errors import CustomaryError, Unavailable
 from customary.http.protocol import Connection
 from customary.http.shell import Answer, Room
 from customary.shapes import ConfigurationError
-from customary.storage.sqlite import NonceStore
 
 STDOUT = 1
 POLL_SECONDS = 0.2
@@ -90,7 +90,7 @@ class Application:
 class Housekeeping:
     """What goes on beside the requests: noticing, sealing, storing, sweeping; and the end of a stop."""
 
-    def __init__(self, house: House, nonces: NonceStore, auditing: Auditing | None) -> None:
+    def __init__(self, house: House, nonces: KeptNonces, auditing: Auditing | None) -> None:
         self._house = house
         self._nonces = nonces
         self._auditing = auditing
@@ -141,7 +141,14 @@ class Housekeeping:
                         _log.warning("housekeeping put off", error=type(error).__name__, detail=error.detail)
 
     async def _finish(self) -> None:
-        for deed in (self._house.engine.drained, self._store_uses, self._sync_nonces, self._seal):
+        for deed in (
+            self._house.engine.drained,
+            self._store_uses,
+            self._sync_nonces,
+            self._seal,
+            self._nonces.leave,
+            self._house.engine.leave,
+        ):
             try:
                 await deed()
             except CustomaryError as error:
@@ -157,9 +164,8 @@ class Housekeeping:
             pass
 
     async def _sync_nonces(self) -> None:
-        self._nonces.forget_expired()
         try:
-            await asyncio.to_thread(self._nonces.sync)
+            await self._nonces.keep()
         except OSError:
             _stop_at_once("the journal of nonces cannot be flushed to disk")
 
@@ -193,7 +199,7 @@ def _swept(before: datetime) -> Generator[Any, Any, int]:
     return swept
 
 
-def application(house: House, nonces: NonceStore, auditing: Auditing | None) -> Application:
+def application(house: House, nonces: KeptNonces, auditing: Auditing | None) -> Application:
     """Return the whole ASGI application over an open house; ``auditing`` is None while it is sealed."""
     watch = status.Watch(request_log=house.settings.request_log)
     readiness = status.Readiness(auditing)
@@ -221,7 +227,7 @@ def serve(
     listener = _listener(settings)
     with listener, House(settings, serving=True, fatal=_stop_at_once) as house:
         auditing = _auditing(house, accept_rollback=accept_rollback)
-        nonces = NonceStore(settings.data)
+        nonces = opened_nonces(settings)
         try:
             host, port = listener.getsockname()[:2]
             config = uvicorn.Config(

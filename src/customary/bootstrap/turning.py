@@ -17,7 +17,6 @@ from customary.app.rotation import Kind, Phase, Turning
 from customary.bootstrap.house import House
 from customary.bootstrap.roots import matched
 from customary.domain.errors import Conflict, Unavailable
-from customary.storage.sqlite.files import is_served
 from customary.vault import fingerprint_of
 
 T = TypeVar("T")
@@ -118,7 +117,7 @@ def turned_root(house: House, told: Told) -> RootTurned:
     engine.perform_now([partial(roots.bring, fingerprint)])
     _wait_for_server(house, fingerprint)
     with engine.setting_up():
-        served = is_served(house.settings.data)
+        served = house.engine.is_served()
         engine.perform_now([partial(roots.turn, fingerprint, served=served)])
     known = engine.read_now(roots.list_roots)
     house.unsealed.learn(*matched(known, [*source.keys(), key]))
@@ -145,7 +144,7 @@ def _next_key(house: House, known: list[roots.Root]) -> bytes:
 def _wait_for_server(house: House, fingerprint: bytes) -> None:
     """Return when a server that serves this folder has said that it has the new root key."""
     until = time.monotonic() + SERVER_SECONDS_MAX
-    while is_served(house.settings.data):
+    while house.engine.is_served():
         if house.engine.read_now(partial(roots.known_to_server, fingerprint)):
             return
         if time.monotonic() > until:

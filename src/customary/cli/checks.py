@@ -50,6 +50,10 @@ class Finding(msgspec.Struct, frozen=True):
 def examined(settings: Settings) -> Iterator[Finding]:
     """Yield what all checks find, from the folder inwards; what cannot be looked at is not guessed at."""
     yield from folder(settings)
+    if settings.database_url is not None:
+        for check in (root_key, network, postgres):
+            yield from check(settings)
+        return
     if not (settings.data / "customary.db").exists():
         yield Finding(
             "database",
@@ -60,6 +64,20 @@ def examined(settings: Settings) -> Iterator[Finding]:
         return
     for check in (root_key, files, disk, server, network, database):
         yield from check(settings)
+
+
+def postgres(settings: Settings) -> Iterator[Finding]:
+    """Look whether the database can be reached, has this program's schema and keeps tenants apart."""
+    from customary.bootstrap.house import House
+
+    try:
+        with House(settings, may_make=False) as house:
+            if house.vault is None:
+                return  # which was found above
+    except CustomaryError as error:
+        yield Finding("database", "problem", error.public, error.detail)
+        return
+    yield Finding("database", "fine", "PostgreSQL answers, and keeps tenants apart")
 
 
 def folder(settings: Settings) -> Iterator[Finding]:

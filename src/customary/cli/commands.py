@@ -13,6 +13,7 @@ from customary import __version__
 from customary.cli import refusals
 from customary.cli.completion import completion, install_completion
 from customary.cli.doctor import doctor
+from customary.cli.migrating import migrate
 from customary.cli.safekeeping import backup, restore
 from customary.cli.serving import serve
 from customary.cli.signing import curl
@@ -45,6 +46,7 @@ _PLACES = (
     "retention",
     "backup",
     "restore",
+    "migrate",
     "doctor",
     "curl",
     "completion",
@@ -65,7 +67,7 @@ _GROUPS = {
 for _name, (_module, _help) in _GROUPS.items():
     _place = _PLACES.index(_name)
     app.command(f"customary.cli.{_module}:{_name}", name=_name, help=_help, sort_key=_place)
-for _command in (serve, backup, restore, doctor, curl, completion):
+for _command in (serve, backup, restore, migrate, doctor, curl, completion):
     app.command(_command, sort_key=_PLACES.index(_command.__name__))
 app.command(install_completion, name="--install-completion", sort_key=len(_PLACES))
 

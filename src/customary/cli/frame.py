@@ -43,12 +43,12 @@ def settings_for(data: Path | None, **overrides: object) -> config.Settings:
 @contextmanager
 def open_house(data: Path | None, *, may_make: bool = False, replaying: bool = False) -> "Iterator[House]":
     """Open the house for one command; refuse one that is sealed, for want of its root key."""
+    from customary.bootstrap.engines import is_there
     from customary.bootstrap.house import House
     from customary.cli.advice import advised, no_data, sealed
-    from customary.storage.sqlite.files import STORE
 
     settings = settings_for(data)
-    if not may_make and not (settings.data / STORE).exists():
+    if not may_make and not is_there(settings):
         raise no_data(settings)
     with advised(settings), House(settings, may_make=may_make, replaying=replaying) as house:
         if house.vault is None:

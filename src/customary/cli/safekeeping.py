@@ -22,6 +22,9 @@ KeysFile = Annotated[
 ]
 
 
+_BACK_UP = "back it up and restore it with PostgreSQL's own tools (docs/operating.md)"
+
+
 def backup(
     file: Annotated[Path, Parameter(name="FILE", help="Where the backup goes; nothing may be there yet.")],
     /,
@@ -39,12 +42,14 @@ def backup(
 
     Example: customary backup /backups/2026-03-01.db --keys /vault/2026-03-01.keys
     """
+    from customary.bootstrap.engines import require_folder
     from customary.bootstrap.house import House
     from customary.bootstrap.safekeeping import back_up, pair_of
     from customary.cli.advice import advised, no_data
     from customary.storage.sqlite.files import STORE
 
     settings = settings_for(data)
+    require_folder(settings, _BACK_UP)
     if not (settings.data / STORE).exists():
         raise no_data(settings)
     pair = pair_of(file.absolute(), None if keys is None else keys.absolute())
@@ -91,11 +96,13 @@ def restore(
 
     Example: customary restore /backups/2026-03-01.db --keys /vault/2026-03-01.keys
     """
+    from customary.bootstrap.engines import require_folder
     from customary.bootstrap.safekeeping import pair_of
     from customary.bootstrap.safekeeping import restore as put_back
     from customary.cli.advice import advised
 
     settings = settings_for(data)
+    require_folder(settings, _BACK_UP)
     pair = pair_of(file.absolute(), None if keys is None else keys.absolute())
     with advised(settings), _advising_force(), _progress() as told:
         done = put_back(settings, pair, told, force=force, ledgers=[one.absolute() for one in ledger])

@@ -98,6 +98,7 @@ class BasicDoor:
         # All are compared, and an unknown key with something, so that time tells nothing.
         matches = [compare_digest(presented, kept) for kept, _ in live or [(_NOBODYS_HASH, None)]]
         if known is None or not live or True not in matches:
+            await self._registry.read_again(known)
             raise Unauthenticated(detail="unknown, revoked or expired key, or a wrong secret")
         ends = (known.credential.expires_at, live[matches.index(True)][1])
         return known, min((end for end in ends if end is not None), default=None)
@@ -193,7 +194,11 @@ class SignedDoor:
         body = await body_of(exchange) if header.hash else b""
         request = self._signed_request(exchange, body)
         known, secrets, now = await self._secrets(header.id)
-        secret = hawk.verified(header, secrets, request, now)
+        try:
+            secret = hawk.verified(header, secrets, request, now)
+        except Unauthenticated:
+            await self._registry.read_again(known)
+            raise
         expires_at = header.ts + hawk.CLOCK_SKEW_SECONDS_MAX + 1
         if known is None:
             raise Unauthenticated(detail="hawk: no live key of this id")
@@ -207,7 +212,11 @@ class SignedDoor:
         header = hmac_sha256.parsed(value)
         request = self._signed_request(exchange, await body_of(exchange))
         known, secrets, now = await self._secrets(hmac_sha256.key_id(header, request))
-        hmac_sha256.verified(header, secrets, request, now)
+        try:
+            hmac_sha256.verified(header, secrets, request, now)
+        except Unauthenticated:
+            await self._registry.read_again(known)
+            raise
         if known is None:
             raise Unauthenticated(detail="hmac: no live key of this id")
         return known

@@ -5,5 +5,6 @@ It knows sealed rows and lookup tags; it must never know customers, keys, or wha
 
 from customary.storage.postgres.engine import PostgresEngine
 from customary.storage.postgres.links import Address
+from customary.storage.postgres.nonces import PostgresNonces
 
-__all__ = ["Address", "PostgresEngine"]
+__all__ = ["Address", "PostgresEngine", "PostgresNonces"]

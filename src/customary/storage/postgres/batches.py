@@ -182,13 +182,15 @@ class Batches:
                 await self._apart(asker, [apart])
                 continue
             except Lost as lost:
-                suspects, failure = lost.joined(suspects), failure
+                suspects = lost.joined(suspects)
                 continue
             except OutcomeUnknown:
                 raise
             except FAILURES as failed:
                 failure = failed
-                if to_be_run_again(failed) or connection_is_gone(failed):
+                # Who has waited for an answer in vain does not wait that long once more.
+                gone = connection_is_gone(failed) and not isinstance(failed, TimeoutError)
+                if to_be_run_again(failed) or gone:
                     continue
                 break
             for waiting in batch:

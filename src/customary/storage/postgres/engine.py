@@ -12,8 +12,11 @@ import asyncio
 import os
 import threading
 from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
+
+import msgspec
 
 from customary.app.ports import Job
 from customary.domain.errors import Unavailable
@@ -47,6 +50,10 @@ SET_META: Final = """
 INSERT INTO customary.meta (name, value) VALUES ($1, $2)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
+IS_SERVED: Final = """
+SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1)
+"""
+SERVER_NAME: Final = "customary server"
 NAME_STORE: Final = "INSERT INTO customary.meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING"
 _STORE_ID: Final = "store_id"
 _SETUP_LOCK: Final = "SELECT pg_advisory_xact_lock(1668641653)"
@@ -59,12 +66,15 @@ class PostgresEngine:
     Use it from one event loop, and beside it from threads by the methods that are no coroutines.
     """
 
-    def __init__(self, address: Address, *, migrating: bool = True) -> None:
+    def __init__(self, address: Address, *, migrating: bool = True, serving: bool = False) -> None:
         """Look whether the store can be used, making or migrating it first if ``migrating``.
 
-        Raises Unavailable when the database cannot be reached, is another program's or does not keep tenants
-        apart.
+        ``serving`` says to others that a server works here. Raises Unavailable when the database cannot be
+        reached, is another program's or does not keep tenants apart.
         """
+        self._serving = serving
+        if serving:
+            address = msgspec.structs.replace(address, name=SERVER_NAME)
         self._address = address
         self._known = Generation()
         self._aside = _Aside()
@@ -82,17 +92,15 @@ class PostgresEngine:
 
     async def perform(self, job: Job[T]) -> T:
         """Run a job that writes; return its result after the commit that holds it."""
-        result: T = await self._opened().writing.submit(job)
-        return result
+        return await self._here(self._submitted(job, writing=True))
 
     async def read(self, job: Job[T]) -> T:
         """Run a job that reads a few rows, together with others that wait."""
-        result: T = await self._opened().reading.submit(job)
-        return result
+        return await self._here(self._submitted(job, writing=False))
 
     async def scan(self, job: Job[T]) -> T:
         """Run a job that may read many rows, in one state of the store."""
-        return await self._told(self._scanned(job))
+        return await self._here(self._told(self._scanned(job)))
 
     def perform_now(self, jobs: list[Job[T]]) -> list[T]:
         """Run jobs that write in one commit, all of them or none."""
@@ -115,10 +123,7 @@ class PostgresEngine:
 
     async def poll(self) -> None:
         """Look whether another process has changed the registry; those who ask at once look once."""
-        if self._polling is None:
-            self._polling = asyncio.ensure_future(self._look())
-            self._polling.add_done_callback(self._looked)
-        await asyncio.shield(self._polling)
+        await self._here(self._told(self._polled()))
 
     def generation(self) -> int:
         """Return the number of the last known change of tenants, merchants or credentials (see ``poll``)."""
@@ -134,16 +139,20 @@ class PostgresEngine:
         """Store a few bytes under a name, in a commit of its own."""
         self._aside.run(self._told(self._set_meta(name, value)))
 
+    def is_served(self) -> bool:
+        """Return whether a server works on this database now, here or on another host."""
+        return bool(self._aside.run(self._told(self._value(IS_SERVED, SERVER_NAME))))
+
     async def drained(self) -> None:
         """Return when every job that was handed in is answered."""
-        if self._lanes is not None:
+        if self._lanes is not None and self._serving:
             await self._lanes.writing.drained()
             await self._lanes.reading.drained()
 
     async def leave(self) -> None:
         """Part from the server on this event loop, which is about to end."""
-        lanes, self._lanes = self._lanes, None
-        if lanes is not None:
+        if self._lanes is not None and self._serving:
+            lanes, self._lanes = self._lanes, None
             await lanes.close()
 
     @contextmanager
@@ -161,13 +170,35 @@ class PostgresEngine:
         if self._closed:
             return
         self._closed = True
-        if self._lanes is not None:
+        if self._lanes is not None and self._serving:
             self._lanes.abandon()
+        elif self._lanes is not None:
+            self._aside.run(self._lanes.close())
         if self._beside is not None:
             self._aside.run(self._beside.close())
         self._aside.close()
 
     # ── On the event loop ───────────────────────────────────────────────────────────────────────────────
+
+    async def _here(self, deed: Coroutine[Any, Any, T]) -> T:
+        """Do something on the loop to which the links belong: a server's own, else that of the thread.
+
+        A command may have an event loop for a moment, and then another.
+        """
+        if self._serving:
+            return await deed
+        return await asyncio.wrap_future(self._aside.submit(deed))
+
+    async def _submitted(self, job: Job[T], *, writing: bool) -> T:
+        lanes = self._opened()
+        result: T = await (lanes.writing if writing else lanes.reading).submit(job)
+        return result
+
+    async def _polled(self) -> None:
+        if self._polling is None:
+            self._polling = asyncio.ensure_future(self._look())
+            self._polling.add_done_callback(self._looked)
+        await asyncio.shield(self._polling)
 
     def _opened(self) -> "_Lanes":
         if self._closed:
@@ -275,10 +306,13 @@ class PostgresEngine:
         return turn
 
     async def _meta(self, name: str) -> bytes | None:
+        value: bytes | None = await self._value(META, name)
+        return value
+
+    async def _value(self, sql: str, *arguments: object) -> Any:
         link = await self._link_beside()
         async with link.reading(HOUSE):
-            value: bytes | None = await link.value(META, name)
-            return value
+            return await link.value(sql, *arguments)
 
     async def _set_meta(self, name: str, value: bytes) -> None:
         link = await self._link_beside()
@@ -343,7 +377,11 @@ class _Aside:
 
     def run(self, deed: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end and return what it returns."""
-        return asyncio.run_coroutine_threadsafe(deed, self._loop).result()
+        return self.submit(deed).result()
+
+    def submit(self, deed: Coroutine[Any, Any, T]) -> "Future[T]":
+        """Have a coroutine run."""
+        return asyncio.run_coroutine_threadsafe(deed, self._loop)
 
     def close(self) -> None:
         """End the thread."""

@@ -36,10 +36,14 @@ _CANCELLED_WAIT: Final = "01000"
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where the database is, and how it may be worked with. ``url`` may name several hosts."""
+    """Where the database is, and how it may be worked with. ``url`` may name several hosts.
+
+    ``name`` is how the database's administrator sees whose connection it is.
+    """
 
     url: str
     pooler: bool = False
+    name: str = "customary"
     commit_seconds_max: float = COMMIT_SECONDS_MAX
 
 
@@ -68,7 +72,7 @@ class Link:
                 command_timeout=STATEMENT_SECONDS_MAX,
                 statement_cache_size=0 if address.pooler else _STATEMENTS_KEPT,
                 target_session_attrs=None if "target_session_attrs" in address.url else "read-write",
-                server_settings={"application_name": "customary"},
+                server_settings={"application_name": address.name},
             )
         except (*FAILURES, ValueError, asyncpg.ClientConfigurationError) as failure:
             raise Unavailable(
@@ -81,9 +85,9 @@ class Link:
 
     # ── For whom ────────────────────────────────────────────────────────────────────────────────────────
 
-    async def begin(self, whom: Whom, *, how: str = "") -> None:
-        """Begin a transaction for somebody; ``how`` is its isolation."""
-        parts = [f"BEGIN {how}"]
+    async def begin(self, whom: Whom, *, how: str = "", also: str = "") -> None:
+        """Begin a transaction for somebody; ``how`` is its isolation, ``also`` what else holds in it."""
+        parts = [f"BEGIN {how}", *([also] if also else [])]
         if self._whom != "owner" and (self._address.pooler or whom != self._whom):
             parts += _turned_to(whom, "LOCAL ")
         self._in_transaction = True

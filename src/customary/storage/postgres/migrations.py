@@ -15,7 +15,7 @@ from typing import Final
 import asyncpg
 
 from customary.domain.errors import Unavailable
-from customary.storage.postgres.links import Address, Link
+from customary.storage.postgres.links import HOUSE, Address, Link
 from customary.storage.schema import Step
 from customary.storage.schema.postgres import APP_ROLE, HOUSE_ROLE
 
@@ -58,6 +58,7 @@ async def require_newest(address: Address, steps: Sequence[Step]) -> None:
     """Look whether all steps were taken; Unavailable if not."""
     link = await Link.open(address, owner=True)
     try:
+        await link.begin(HOUSE)
         if await _next_step(link, steps) is not None:
             raise Unavailable(
                 "The database's schema is older than this program: run `customary migrate` first",
@@ -68,8 +69,12 @@ async def require_newest(address: Address, steps: Sequence[Step]) -> None:
 
 
 async def _migrated(link: Link, steps: Sequence[Step]) -> int:
-    if await _next_step(link, steps) is None:
-        return 0
+    await link.begin(HOUSE)  # behind a pooler a statement needs a transaction
+    try:
+        if await _next_step(link, steps) is None:
+            return 0
+    finally:
+        await link.roll_back()
     await _make_roles(link)
     taken = 0
     while await _take(link, steps):
@@ -79,7 +84,7 @@ async def _migrated(link: Link, steps: Sequence[Step]) -> int:
 
 async def _take(link: Link, steps: Sequence[Step]) -> bool:
     """Take the next step under the lock; return whether there was one."""
-    await link.begin(None)
+    await link.begin(HOUSE)
     try:
         await link.execute(_LOCK)
         if not await link.value(_HAS_SCHEMA):
@@ -126,27 +131,36 @@ async def _make_roles(link: Link) -> None:
     Roles are the whole cluster's, so another database may have them already, or be making them just now.
     """
     for role in (APP_ROLE, HOUSE_ROLE):
-        if not await link.value(_HAS_ROLE, role):
-            try:
-                await link.execute(f"CREATE ROLE {role} NOLOGIN NOBYPASSRLS")
-            except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
-                pass
-            except asyncpg.InsufficientPrivilegeError:
-                raise Unavailable(
-                    f"The database user may not make roles: make {APP_ROLE} and {HOUSE_ROLE} (NOLOGIN) and"
-                    " grant them to it",
-                    detail="PostgreSQL: 42501",
-                ) from None
-        if not await link.value(_IS_MEMBER, role):
-            # Who may not give it needs it only to serve, and the server's start says so then.
-            with suppress(asyncpg.InsufficientPrivilegeError):
-                await _grant(link, role)
+        try:
+            await _once(link, role, _HAS_ROLE, f"CREATE ROLE {role} NOLOGIN NOBYPASSRLS")
+        except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
+            pass
+        except asyncpg.InsufficientPrivilegeError:
+            raise Unavailable(
+                f"The database user may not make roles: make {APP_ROLE} and {HOUSE_ROLE} (NOLOGIN) and grant"
+                " them to it",
+                detail="PostgreSQL: 42501",
+            ) from None
+        # Who may not give it needs it only to serve, and the server's start says so then.
+        with suppress(asyncpg.InsufficientPrivilegeError):
+            await _grant(link, role)
+
+
+async def _once(link: Link, role: str, question: str, sql: str) -> None:
+    """Execute a statement about a role, unless the answer to a question is that it was."""
+    await link.begin(HOUSE)
+    try:
+        if not await link.value(question, role):
+            await link.execute(sql)
+        await link.commit()
+    finally:
+        await link.roll_back()
 
 
 async def _grant(link: Link, role: str) -> None:
     for attempt in range(ATTEMPTS_MAX):
         try:
-            await link.execute(f"GRANT {role} TO CURRENT_USER")
+            await _once(link, role, _IS_MEMBER, f"GRANT {role} TO CURRENT_USER")
         except asyncpg.InternalServerError:  # "tuple concurrently updated": another host grants it just now
             if attempt == ATTEMPTS_MAX - 1:
                 raise

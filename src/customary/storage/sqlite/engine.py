@@ -184,6 +184,13 @@ class SQLiteEngine:
         """Store a few bytes under a name, in a commit of its own; not while jobs are under way."""
         self._batches.execute_now(SET_META, (name, value))
 
+    def is_served(self) -> bool:
+        """Return whether a server serves this folder now."""
+        return files.is_served(self._folder)
+
+    async def leave(self) -> None:
+        """Part from the event loop, which is about to end: nothing here is bound to it."""
+
     async def drained(self) -> None:
         """Return when every job that was handed in is answered."""
         await self._batches.drained()

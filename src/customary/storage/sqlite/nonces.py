@@ -10,6 +10,7 @@ of it has expired, so memory and disk hold little more than one window of reques
 It must never know how a request is signed, and keeps no key id or nonce, only a digest of them.
 """
 
+import asyncio
 import hashlib
 import os
 import time
@@ -122,6 +123,14 @@ class NonceStore:
         except OSError as failure:
             raise Unavailable(detail=f"used nonces cannot be written: {failure.strerror}") from failure
         return True
+
+    async def keep(self) -> None:
+        """Forget what has expired and bring the rest to the disk; for housekeeping, each second."""
+        self.forget_expired()
+        await asyncio.to_thread(self.sync)
+
+    async def leave(self) -> None:
+        """Part from the event loop, which is about to end: nothing here is bound to it."""
 
     def sync(self) -> None:
         """Bring the claims to the disk; for housekeeping, each second, on any thread."""
