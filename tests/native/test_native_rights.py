@@ -213,7 +213,7 @@ def test_what_another_field_was_cannot_be_restored(api: Native, limited: Native,
     ("name", "value"),
     [
         (name, value)
-        for name, value in (SARAH | GUARDED).items()
+        for name, value in (SARAH | GUARDED | {"relationshipEndedAt": "2026-01-01T00:00:00Z"}).items()
         if name not in ("givenName", "familyName", "email", "taxId", "nationalId", "personId")
     ],
 )

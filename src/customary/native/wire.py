@@ -156,6 +156,7 @@ FIELDS: reading.Members = {
     "address": "address",
     "enrollDate": "enroll_date",
     "customData": "custom_data",
+    "relationshipEndedAt": "relationship_ended_at",
 }
 """The domain's field of each member that may be sent."""
 
