@@ -75,6 +75,8 @@ DATABASE_URL = """PostgreSQL, 15 or newer, in place of the file in the data fold
 [PostgreSQL](postgresql.md). Several hosts may be named, and `sslmode` and `target_session_attrs` be given."""
 POOLER = """A pooler in transaction mode (PgBouncer) stands before `database_url`: nothing outlives a
 transaction, and no statement is prepared."""
+DURABILITY = """What an acknowledged write survives: `local`, a crash of the database; `replicated`, the loss of
+its host, too: nothing is acknowledged unless commits wait for a standby (`synchronous_standby_names`)."""
 PUBLIC_URL = """Scheme, host and port as clients see them when a proxy stands in front,
 e.g. `https://api.example.com`; signatures are verified against it."""
 CLEAR_HTTP = "Start although Basic credentials would travel unencrypted to an address that is not loopback."
@@ -101,6 +103,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_migrate: Annotated[
         bool, Setting(SWITCH, "Bring the schema of `database_url` up to date at the start of a server.")
     ] = True
+    durability: Annotated[
+        Literal["local", "replicated"], Setting(one_of("local", "replicated"), DURABILITY)
+    ] = "local"
     host: Annotated[str, Setting(HOST, "Address on which the server listens.")] = "127.0.0.1"
     port: Annotated[int, Setting(whole(0, 65_535), "TCP port of the server; 0 takes a free one.")] = 8080
     root_key: Annotated[Secret | None, Setting(KEY, ROOT_KEY, secret=True)] = None

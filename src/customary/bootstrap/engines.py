@@ -62,6 +62,8 @@ def opened_store(
     Raises Unavailable if it cannot be used, Conflict if another server serves it and only one may.
     """
     if settings.database_url is None:
+        if settings.durability == "replicated":
+            raise Unavailable("A data folder is on one disk: durability = replicated needs a database_url")
         if not may_make and not is_there(settings):
             raise Unavailable("There is no data folder there yet")
         return SQLiteEngine(settings.data, serving=serving, fatal=fatal)
@@ -111,4 +113,8 @@ def require_folder(settings: Settings, instead: str) -> None:
 def _address(settings: Settings) -> "Address":
     from customary.storage.postgres import Address
 
-    return Address(bytes(settings.database_url or b"").decode(), pooler=settings.database_pooler)
+    return Address(
+        bytes(settings.database_url or b"").decode(),
+        pooler=settings.database_pooler,
+        replicated=settings.durability == "replicated",
+    )

@@ -202,7 +202,7 @@ def _swept(before: datetime) -> Generator[Any, Any, int]:
 def application(house: House, nonces: KeptNonces, auditing: Auditing | None) -> Application:
     """Return the whole ASGI application over an open house; ``auditing`` is None while it is sealed."""
     watch = status.Watch(request_log=house.settings.request_log)
-    readiness = status.Readiness(auditing)
+    readiness = status.Readiness(auditing, house.settings.durability)
     watch.audit = auditing
     routes: list[BaseRoute] = [
         Route("/", _index),

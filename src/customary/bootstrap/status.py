@@ -148,8 +148,9 @@ class Watch:
 class Readiness:
     """Whether the server can do all of its work, and why not."""
 
-    def __init__(self, audit: Audit | None) -> None:
+    def __init__(self, audit: Audit | None, durability: str) -> None:
         self._audit = audit
+        self.durability = durability
 
     @property
     def state(self) -> str:
@@ -172,7 +173,7 @@ def routes(watch: Watch, readiness: Readiness, *, metrics: bool) -> list[BaseRou
 
     async def readyz(_: Request) -> Response:
         return JSONResponse(
-            {"status": readiness.state},
+            {"status": readiness.state, "durability": readiness.durability},
             status_code=200 if readiness.is_ready else 503,
             headers={"Cache-Control": "no-store"},
         )

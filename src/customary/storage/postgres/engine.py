@@ -75,7 +75,7 @@ class PostgresEngine:
         self._serving = serving
         if serving:
             address = msgspec.structs.replace(address, name=SERVER_NAME)
-        self._address = address
+        self.address = address
         self._known = Generation()
         self._aside = _Aside()
         self._beside: Link | None = None
@@ -204,7 +204,7 @@ class PostgresEngine:
         if self._closed:
             raise Unavailable(detail="the store is closed")
         if self._lanes is None:
-            self._lanes = _Lanes(self._address, self._known)
+            self._lanes = _Lanes(self.address, self._known)
         return self._lanes
 
     async def _look(self) -> None:
@@ -232,7 +232,7 @@ class PostgresEngine:
     # ── On the thread ───────────────────────────────────────────────────────────────────────────────────
 
     async def _open(self, migrating: bool) -> None:
-        await self._told((migrate if migrating else require_newest)(self._address, STEPS))
+        await self._told((migrate if migrating else require_newest)(self.address, STEPS))
         link = await self._link_beside()
         await self._told(guard.check(link))
         if await self._meta(_STORE_ID) is None:
@@ -251,11 +251,11 @@ class PostgresEngine:
 
     async def _link_beside(self) -> Link:
         if self._beside is None or self._beside.gone:
-            self._beside = await Link.open(self._address)
+            self._beside = await Link.open(self.address)
         return self._beside
 
     async def _locked(self) -> Link:
-        link = await Link.open(self._address)
+        link = await Link.open(self.address)
         await link.begin(HOUSE)
         await link.execute(_SETUP_LOCK)
         return link

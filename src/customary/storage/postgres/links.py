@@ -31,6 +31,10 @@ STATEMENT_SECONDS_MAX: Final = 10.0
 COMMIT_SECONDS_MAX: Final = 10.0
 """How long a commit may wait, for a standby say; no timeout of the server bounds that wait."""
 
+WAITS_FOR_STANDBY: Final = """
+SELECT current_setting('synchronous_standby_names') <> ''
+    AND current_setting('synchronous_commit') IN ('on', 'remote_apply')
+"""
 _STATEMENTS_KEPT: Final = 256
 _CANCELLED_WAIT: Final = "01000"
 
@@ -38,12 +42,14 @@ _CANCELLED_WAIT: Final = "01000"
 class Address(msgspec.Struct, frozen=True):
     """Where the database is, and how it may be worked with. ``url`` may name several hosts.
 
-    ``name`` is how the database's administrator sees whose connection it is.
+    ``name`` is how the database's administrator sees whose connection it is. With ``replicated`` nothing is
+    committed unless the server says that it waits for a standby.
     """
 
     url: str
     pooler: bool = False
     name: str = "customary"
+    replicated: bool = False
     commit_seconds_max: float = COMMIT_SECONDS_MAX
 
 
@@ -161,6 +167,8 @@ class Link:
         A lost connection, an answer that does not come, and the warning that the wait for a standby was
         cancelled all mean that. The deadline closes the connection, since a cancelled wait commits as well.
         """
+        if self._address.replicated and not await self.value(WAITS_FOR_STANDBY):
+            raise Unavailable(detail="PostgreSQL: commits do not wait for a standby, as durability asks for")
         self._warned = False
         answer = asyncio.ensure_future(self._connection.execute("COMMIT"))
         try:

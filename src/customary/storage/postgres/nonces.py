@@ -14,6 +14,8 @@ from collections.abc import Callable
 from typing import Any, Final
 from uuid import UUID
 
+from msgspec import structs
+
 from customary.domain.errors import CustomaryError, OutcomeUnknown, Unavailable
 from customary.storage.postgres.failures import FAILURES, connection_is_gone, to_be_run_again, translated
 from customary.storage.postgres.links import HOUSE, Address, Lane, Link
@@ -46,7 +48,7 @@ class PostgresNonces:
 
     def __init__(self, address: Address, *, clock: Callable[[], float] = time.time) -> None:
         """``clock`` gives seconds since 1970."""
-        self._address = address
+        self._address = structs.replace(address, replicated=False)  # nobody waits for these
         self._clock = clock
         self._waiting: dict[UUID, list[Claim]] = {}
         self._under_way: set[asyncio.Task[None]] = set()
