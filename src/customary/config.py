@@ -75,8 +75,8 @@ DATABASE_URL = """PostgreSQL, 15 or newer, in place of the file in the data fold
 [PostgreSQL](postgresql.md). Several hosts may be named, and `sslmode` and `target_session_attrs` be given."""
 POOLER = """A pooler in transaction mode (PgBouncer) stands before `database_url`: nothing outlives a
 transaction, and no statement is prepared."""
-DURABILITY = """What an acknowledged write survives: `local`, a crash of the database; `replicated`, the loss of
-its host, too: nothing is acknowledged unless commits wait for a standby (`synchronous_standby_names`)."""
+DURABILITY = """What an acknowledged write survives: `local`, a crash of the database; `replicated`, the loss
+of its host, too: nothing is acknowledged unless commits wait for a standby (`synchronous_standby_names`)."""
 PUBLIC_URL = """Scheme, host and port as clients see them when a proxy stands in front,
 e.g. `https://api.example.com`; signatures are verified against it."""
 CLEAR_HTTP = "Start although Basic credentials would travel unencrypted to an address that is not loopback."
