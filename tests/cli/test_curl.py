@@ -47,6 +47,27 @@ def test_curl_signs_sends_and_exits_by_the_answer(
     assert "Traceback" not in done.stderr
 
 
+def test_curl_sends_headers(server: Started) -> None:
+    """Those that say why, on which condition and as what; not those that are signed, nor what is none."""
+    made = ended("curl", "--url", server.url, "-d", "{}", "/native/v1/customers", folder=server.folder)
+    path = f"/native/v1/customers/{json.loads(made.stdout)['id']}"
+    for headers, code in (
+        (('If-Match: "1"', "x-reason: moved", "Content-Type: application/merge-patch+json"), 0),
+        (('If-Match: "1"',), 1),
+        (("X-Reason: " + "x" * 501,), 1),
+        (("host: elsewhere",), 2),
+        (("X-Reason: a", "x-reason: b"), 2),
+        (("X-Reason",), 2),
+        (("X-Reason: a\r\nX-Other: b",), 2),
+    ):
+        given = [part for header in headers for part in ("-H", header)]
+        done = ended(
+            "curl", "--url", server.url, "-X", "PATCH", "-d", '{"phone": "+1650"}', *given, path,
+            folder=server.folder,
+        )  # fmt: skip
+        assert done.returncode == code, (headers, done.stdout, done.stderr)
+
+
 def test_curl_without_a_server_is_unavailable(server: Started) -> None:
     """Where nobody listens, the exit code is 3, the address is named, and the reason is in words."""
     done = ended("curl", "--url", "http://127.0.0.1:9", "/v1/customers", folder=server.folder)

@@ -141,6 +141,29 @@ def test_what_is_wrong_is_found_with_what_to_do(
     assert "To act on: 1" in line("doctor").out
 
 
+def test_a_place_for_checkpoints_that_is_gone_is_not_blamed_on_the_root_key(
+    line: CommandLine, tenant_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is told to bring back a key might do so."""
+    monkeypatch.setenv("CUSTOMARY_CHECKPOINT_DIR", str(line.folder / "unmounted"))
+    done = line("doctor", "--json")
+    assert done.code == 1
+    (problem,) = [one for one in done.json["findings"] if one["state"] == "problem"]
+    assert problem["check"] == "checkpoints"
+    assert "unmounted" in problem["what"]
+    assert "CUSTOMARY_CHECKPOINT_DIR" in problem["next"]
+    (line.folder / "one.json").write_text('{"fullName": "Ann"}')
+    monkeypatch.delenv("CUSTOMARY_CHECKPOINT_DIR")
+    line.made("merchant", "create", "Shop", "--tenant", tenant_id)
+    line.made("customers", "import", "one.json")
+    line.made("erasure", "execute", line.made("customers", "list")[0]["id"])
+    monkeypatch.setenv("CUSTOMARY_CHECKPOINT_DIR", str(line.folder / "unmounted"))
+    problems = [
+        one["check"] for one in line("doctor", "--json").json["findings"] if one["state"] == "problem"
+    ]
+    assert problems == ["checkpoints", "store"], "nor where a copy of the erasure ledger should be there, too"
+
+
 def test_no_folder_is_a_finding_and_not_made(line: CommandLine) -> None:
     """The doctor looks at a place where there is nothing, says how to begin, and leaves nothing behind."""
     done = line("doctor")

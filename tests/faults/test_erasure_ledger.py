@@ -150,6 +150,18 @@ def test_what_is_kept_and_what_was_signed_outlast_keys_that_turn(line: CommandLi
     assert line.made("erasure", "show", ids["Ann"], "--kept") == before
     assert before["record"][0]["particulars"]["full_name"] == "Ann"
     assert line.made("erasure", "verify", "proof.json")["valid"] is True
+    shown = line.made("erasure", "show", ids["Ann"])
+    (line.folder / "shown.json").write_text(json.dumps({"customerId": ids["Ann"], **shown}))
+    assert line.made("erasure", "verify", "shown.json")["valid"] is True, "as the native API hands it out"
+    shown["certificate"]["erasedAt"] = "2020-01-01T00:00:00.000Z"
+    (line.folder / "shown.json").write_text(json.dumps(shown))
+    assert line("erasure", "verify", "shown.json").code == 1
     line.made("erasure", "execute", ids["Bob"])
     assert [one["scrubbed"] for one in line.made("erasure", "list")] == [True, True]
-    assert line("customers", "show", ids["Bob"]).code == 1
+    for arguments in (
+        ("customers", "show"), ("customers", "history"), ("erasure", "plan"), ("erasure", "release"),
+    ):  # fmt: skip
+        gone = line(*arguments, ids["Bob"], "--json")
+        assert (gone.code, gone.json["error"]["kind"]) == (1, "gone"), arguments
+        assert "erasure 2" in gone.json["error"]["message"]
+        assert "erasure show 2" in gone.json["error"]["next"]

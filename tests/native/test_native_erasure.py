@@ -99,6 +99,17 @@ def test_a_hold_has_a_reason(eraser: Native, person: Json, wrong: Json) -> None:
     assert eraser.call("GET", f"/customers/{person['id']}/hold").json["held"] is False
 
 
+def test_the_reason_of_a_hold_may_stand_in_the_header(eraser: Native, person: Json) -> None:
+    """As of any deed; where body and header say different things, neither is believed."""
+    path = f"/customers/{person['id']}/hold"
+    assert eraser.call("POST", path, {"reason": "a"}, [("X-Reason", "b")]).status == 422
+    assert (
+        eraser.call("POST", path, None, [("X-Reason", "Court order 18")]).json["reason"] == "Court order 18"
+    )
+    assert eraser.call("DELETE", path, {"reason": "a"}, [("X-Reason", "b")]).status == 422
+    assert eraser.call("GET", path).json["held"] is True
+
+
 def test_the_reason_of_a_hold_is_in_the_trail_of_nobody_who_may_not_see_it(
     tenancy: Tenancy, eraser: Native, person: Json
 ) -> None:
@@ -166,10 +177,39 @@ def test_an_erasure_is_carried_out_once(eraser: Native, person: Json) -> None:
     again = eraser.call("POST", path, {})
     assert again.status == 410
     assert again.json["erasure"] == {"number": first["number"], "erasedAt": first["erasedAt"]}
-    mismatch = eraser.call("POST", path, {"other": 1}, [("Idempotency-Key", key)])
+    mismatch = eraser.call("POST", path, {"dryRun": False}, [("Idempotency-Key", key)])
     assert (mismatch.status, mismatch.json["type"]) == (422, "/problems/idempotency-key-reused")
     fetched = eraser.call("GET", path)
     assert (fetched.status, fetched.json["certificate"]) == (200, first)
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "field"),
+    [
+        ("", {"dryrun": True}, "body"),
+        ("", {"dryRun": False, "dry_run": True}, "body"),
+        ("", {"dryRun": "true"}, "dryRun"),
+        ("?dryRun=true", None, "query"),
+    ],
+)
+def test_a_misspelt_dry_run_erases_nobody(
+    eraser: Native, person: Json, query: str, body: Json | None, field: str
+) -> None:
+    """What is passed over elsewhere is refused here: there is no way back."""
+    refused = eraser.call("POST", f"/customers/{person['id']}/erasure{query}", body)
+    assert (refused.status, [one["field"] for one in refused.json["errors"]]) == (422, [field])
+    assert eraser.get(person["id"]).status == 200
+
+
+def test_that_an_erasure_had_a_reason_stays_in_the_trail(
+    tenancy: Tenancy, eraser: Native, person: Json
+) -> None:
+    """It is sealed under the key that is destroyed: that there was one can be told, what it said cannot."""
+    path = f"/customers/{person['id']}/erasure"
+    assert eraser.call("POST", path, {}, [("X-Reason", "Madame Bovary asked")]).status == 200
+    auditor = native(tenancy, "read_audit", "read_customers:unmasked")
+    entries = auditor.call("GET", f"/audit?customer={person['id']}").json["entries"]
+    assert (entries[0]["action"], entries[0]["reason"]) == ("customer.erased", True)
 
 
 def test_a_key_that_was_used_for_something_else_erases_nobody(eraser: Native) -> None:

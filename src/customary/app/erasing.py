@@ -4,7 +4,7 @@ Everything here is made of what was read; nothing is asked for. It must never kn
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 import msgspec
@@ -23,6 +23,7 @@ from customary.app.ports import (
     TenantVault,
     TombstoneRow,
 )
+from customary.app.reasons import reasoned
 from customary.app.requests import Deed
 from customary.app.tagging import tags_held
 from customary.domain.access import Principal
@@ -175,9 +176,17 @@ def stone_of(certificate: Certificate, tags: tuple[bytes, bytes]) -> TombstoneRo
 
 
 def erasure_leaf(
-    certificate: Certificate, action: Action, instant: datetime, actor: str, version: int
+    certificate: Certificate,
+    action: Action,
+    instant: datetime,
+    actor: str,
+    version: int,
+    reason: Callable[[Leaf], Leaf] = lambda leaf: leaf,
 ) -> LeafRow:
-    """Return the entry of the trail that tells of an erasure; the digest is the certificate's."""
+    """Return the entry of the trail that tells of an erasure; the digest is the certificate's.
+
+    ``reason`` adds the one that was given, sealed.
+    """
     leaf = Leaf(
         at=instant_text(instant),
         tenant_id=certificate.tenant_id,
@@ -188,7 +197,15 @@ def erasure_leaf(
         version=version,
         digest=hashlib.sha256(certificate.encoded()).hexdigest(),
     )
-    return LeafRow(certificate.tenant_id, instant, msgspec.json.encode(leaf))
+    return LeafRow(certificate.tenant_id, instant, msgspec.json.encode(reason(leaf)))
+
+
+def sealing(tenant: TenantVault, record: SealedCustomer, reason: str) -> Callable[[Leaf], Leaf]:
+    """Return what adds the reason of an erasure to its leaf, under the very key that is destroyed with it.
+
+    So the trail tells for ever that there was one, and nobody what it said.
+    """
+    return lambda leaf: reasoned(tenant, {}, leaf, record, reason) if reason else leaf
 
 
 def part_leaf(row: KeptRow, action: Action, instant: datetime, actor: str) -> LeafRow:

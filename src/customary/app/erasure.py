@@ -310,10 +310,11 @@ class Eraser:
             tenant_id, customer_id, request_tags, partial(self._signed, certificate)
         )
         certificate = msgspec.json.decode(encoded, type=Certificate)
-        tenant.forget(found.record.wrapped_key)
+        said = erasing.sealing(tenant, found.record, "" if customer is None else deed.reason)
         leaf = erasing.erasure_leaf(
-            certificate, Action.CUSTOMER_ERASED, instant, principal.key_id, found.record.version
+            certificate, Action.CUSTOMER_ERASED, instant, principal.key_id, found.record.version, said
         )
+        tenant.forget(found.record.wrapped_key)
         yield WriteTombstone(erasing.stone_of(certificate, request_tags), rows, leaf)
         return certificate
 

@@ -71,7 +71,11 @@ def pointing_to_certificate(house: "House") -> Iterator[None]:
 
 
 def read_certificate(file: Path) -> Certificate | None:
-    """Return the certificate in a file, or None if it holds none; ``-`` is stdin."""
+    """Return the certificate in a file, or None if it holds none; ``-`` is stdin.
+
+    It may be alone, or as the native API and ``--json`` hand it out: the member of an object with what has
+    become of it since, which nobody signed and nobody is told of.
+    """
     if str(file) == "-":
         content = sys.stdin.buffer.read(BYTES_MAX + 1)
     else:
@@ -81,7 +85,10 @@ def read_certificate(file: Path) -> Certificate | None:
         except OSError as error:
             raise WrongUsage(f"The file cannot be read: {error.strerror}") from None
     try:
-        return msgspec.json.decode(content[: BYTES_MAX + 1], type=Certificate)
+        sent = msgspec.json.decode(content[: BYTES_MAX + 1])
+        if isinstance(sent, dict) and isinstance(sent.get("certificate"), dict):
+            sent = sent["certificate"]
+        return msgspec.convert(sent, type=Certificate)
     except (msgspec.MsgspecError, ValueError):
         return None
 

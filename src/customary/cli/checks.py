@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from customary.app import credentials
+from customary.app.ledger import UndoneErasures
 from customary.app.ports import BlockRow, ReadBlocks, ReadPage, ReadTenantKeys
 from customary.bootstrap.roots import source_of
 from customary.cli.advice import root_key_source
@@ -22,7 +23,7 @@ from customary.cli.frame import instant_text
 from customary.cli.started import data_option, program
 from customary.config import Settings
 from customary.domain.customer import TenantID
-from customary.domain.errors import CustomaryError
+from customary.domain.errors import CustomaryError, Unavailable
 
 if TYPE_CHECKING:
     from customary.bootstrap.house import House
@@ -62,7 +63,7 @@ def examined(settings: Settings) -> Iterator[Finding]:
             f"start the server once, it makes one: {program()} serve{data_option(settings)}",
         )
         return
-    for check in (root_key, files, disk, server, network, database):
+    for check in (root_key, files, witness, disk, server, network, database):
         yield from check(settings)
 
 
@@ -157,6 +158,22 @@ def files(settings: Settings) -> Iterator[Finding]:
         yield Finding("files", "fine", "all are their owner's alone")
 
 
+def witness(settings: Settings) -> Iterator[Finding]:
+    """Look whether there is the folder to which checkpoints are appended, if one is set."""
+    path = settings.checkpoint_dir
+    if path is None:
+        return
+    if path.is_dir() and os.access(path, os.W_OK | os.X_OK):
+        yield Finding("checkpoints", "fine", f"{path} can be written")
+        return
+    yield Finding(
+        "checkpoints",
+        "problem",
+        f"{path} is no folder that can be written, so a server refuses changes and clear readings",
+        "mount it again, or correct the setting CUSTOMARY_CHECKPOINT_DIR",
+    )
+
+
 def disk(settings: Settings) -> Iterator[Finding]:
     """Look how much room is left."""
     free = shutil.disk_usage(settings.data).free
@@ -226,6 +243,16 @@ def _in_the_house(settings: Settings) -> Iterator[Finding]:
             yield from clock(house)
             yield from keys(house)
             yield from records(house)
+    except UndoneErasures as error:
+        step = f"{program()} erasure replay{data_option(settings)}"
+        yield Finding("erasures", "problem", error.public, step)
+    except Unavailable as error:
+        yield Finding(
+            "store",
+            "problem",
+            f"{error.public}{f' ({error.detail})' if error.detail else ''}",
+            "bring it back, or correct the setting that says where it is; nothing opens before",
+        )
     except CustomaryError as error:
         yield Finding(
             "root key",

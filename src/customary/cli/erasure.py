@@ -19,6 +19,7 @@ from customary.cli.certificates import (
 )
 from customary.cli.chosen import choose
 from customary.cli.frame import AsJson, Data, done, open_house, print_facts, print_json, print_table
+from customary.cli.reasons import ReasonOption, changing
 from customary.cli.refusals import DONE, REFUSED, WrongUsage
 from customary.cli.registry import TenantOption as OneTenant
 from customary.domain.access import Permission
@@ -68,7 +69,8 @@ def plan(
     """
     with open_house(data) as house:
         chosen, customer_id = named(house, tenant_id, spelling)
-        planned = house.eraser.plan_now(chosen.operator(Permission.ERASE_CUSTOMERS), customer_id)
+        with pointing_to_certificate(house):
+            planned = house.eraser.plan_now(chosen.operator(Permission.ERASE_CUSTOMERS), customer_id)
     if as_json:
         print_json(planned)
     else:
@@ -85,22 +87,25 @@ def execute(
     out: Annotated[
         Path | None, Parameter(name="--out", help="File for the certificate; nothing may be there yet.")
     ] = None,
+    reason: ReasonOption = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Erase a customer for good, and print the certificate. There is no way back.
 
+    That there was a reason stays in the trail; its words are sealed with the
+    customer, and go with the customer.
+
     Example: customary erasure execute 3kTp9j2mN5xR --out proof.json
     """
-    from customary.app.requests import Deed
-
+    deed = changing(reason)
     if out is not None and out.exists():
         raise WrongUsage("There is a file already where the certificate shall go")
     with open_house(data) as house:
         chosen, customer_id = named(house, tenant_id, spelling)
         principal = chosen.operator(Permission.ERASE_CUSTOMERS)
         with pointing_to_certificate(house):
-            certificate = house.eraser.erase_now(principal, customer_id, Deed())
+            certificate = house.eraser.erase_now(principal, customer_id, deed)
     if out is not None:
         out.write_bytes(certificate.encoded() + b"\n")
     if as_json:
@@ -261,10 +266,11 @@ def hold(
     with open_house(data) as house:
         chosen, customer_id = named(house, tenant_id, spelling)
         principal = chosen.operator(Permission.MANAGE_HOLDS)
-        held = done(
-            house,
-            partial(retention.hold, principal, house.unsealed, house.dice, house.ledger, customer_id, reason),
+        holding = partial(
+            retention.hold, principal, house.unsealed, house.dice, house.ledger, customer_id, reason
         )
+        with pointing_to_certificate(house):
+            held = done(house, holding)
     if as_json:
         print_json({"customerId": customer_id, "at": held.at, "actor": held.actor})
     else:
@@ -290,7 +296,9 @@ def release(
     with open_house(data) as house:
         chosen, customer_id = named(house, tenant_id, spelling)
         principal = chosen.operator(Permission.MANAGE_HOLDS)
-        done(house, partial(retention.release, principal, house.unsealed, house.dice, customer_id, reason))
+        releasing = partial(retention.release, principal, house.unsealed, house.dice, customer_id, reason)
+        with pointing_to_certificate(house):
+            done(house, releasing)
     if as_json:
         print_json({"customerId": customer_id})
     else:

@@ -34,7 +34,13 @@ if TYPE_CHECKING:
 key = App(name="key", help="Make, list, rotate and revoke credentials.")
 
 _PERMISSIONS = tuple(permission.value for permission in Permission)
-_IN_USE = CUSTOMER_PERMISSIONS | {Permission.READ_CUSTOMERS_UNMASKED}
+_IN_USE = CUSTOMER_PERMISSIONS | {
+    Permission.READ_CUSTOMERS_UNMASKED,
+    Permission.EXPORT_CUSTOMERS,
+    Permission.ERASE_CUSTOMERS,
+    Permission.READ_AUDIT,
+    Permission.MANAGE_HOLDS,
+}
 
 
 def _named(permissions: Iterable[Permission]) -> str:

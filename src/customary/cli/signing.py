@@ -3,6 +3,7 @@
 It must never print or pass on a secret: it is opened here, in this process, and only signs.
 """
 
+import re
 import secrets
 import sys
 import time
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 BODY_BYTES_MAX = 1 << 20
 ANSWER_SECONDS_MAX = 60.0
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
+_OURS = ("Authorization", "Host", "Content-Length", "Transfer-Encoding")
 _PORTS = {"http": 80, "https": 443}
 # What may stand in a request target as it is (RFC 3986), and the percent sign of what is escaped already.
 _TARGET_SAFE = "/?#[]@!$&'()*+,;=:%-._~"
@@ -45,6 +48,12 @@ class _Request(msgspec.Struct, frozen=True):
     host: str
     port: int
     host_header: str
+
+
+HeaderOption = Annotated[
+    list[str] | None,
+    Parameter(name=("--header", "-H"), help="A header, such as 'If-Match: \"2\"'; may be repeated."),
+]
 
 
 def curl(
@@ -64,6 +73,7 @@ def curl(
             name=("--body", "-d"), allow_leading_hyphen=True, help="Body: a text, @FILE, or - for stdin."
         ),
     ] = None,
+    header: HeaderOption = None,
     scheme: Annotated[Literal["hawk", "hmac-sha256"], Parameter(help="How to sign.")] = "hawk",
     url: Annotated[
         str | None, Parameter(help="Where the server is; the settings' host and port if not given.")
@@ -85,25 +95,17 @@ def curl(
     Example: customary curl '/v1/customers?orgId=branch-london&pageSize=2'
     Example: customary curl -d '{"firstName": "Grace"}' /v1/customers
     Example: customary curl '/native/v1/customers?email=ada@example.com'
+    Example: customary curl -H 'X-Reason: moved' -d '{}' /v1/customers
     """
+    given = _headers(header or [])
     content = _body(body)
     request = _request(settings_for(data, public_url=public_url), path, method, content, url)
     with open_house(data) as house:
         key_id, secret = _key(house, key)
-    from customary.http.schemes import SignedRequest
-
-    content_type = "application/json" if content is not None else ""
-    to_sign = SignedRequest(
-        request.method,
-        request.target.encode("ascii"),
-        request.host,
-        request.port,
-        request.body,
-        content_type,
-        {"host": request.host_header}.get,
-    )
+    content_type = given.pop("Content-Type", "application/json" if content is not None else "")
+    to_sign = _to_sign(request, content_type)
     headers = {"Host": request.host_header, "Accept": "application/json"}
-    headers |= _SIGNERS[scheme](key_id, secret, to_sign)
+    headers |= given | _SIGNERS[scheme](key_id, secret, to_sign)
     if content_type:
         headers["Content-Type"] = content_type
     return _sent(request, headers, include=include)
@@ -131,6 +133,20 @@ def _body(given: str | None) -> bytes | None:
     return content
 
 
+def _headers(given: list[str]) -> dict[str, str]:
+    """Return the headers to send beside our own; WrongUsage for what is none, or is the signature's."""
+    headers: dict[str, str] = {}
+    for line in given:
+        name, colon, value = line.partition(":")
+        name, value = name.strip().title(), value.strip()
+        if not colon or _TOKEN.fullmatch(name) is None or not (value.isascii() and value.isprintable()):
+            raise WrongUsage("A header is NAME: VALUE in ASCII, such as 'X-Reason: moved'")
+        if name in _OURS or name in headers:
+            raise WrongUsage(f"Headers stand once, and these are the command's own: {', '.join(_OURS)}")
+        headers[name] = value
+    return headers
+
+
 def _request(
     settings: "Settings", path: str, method: str | None, body: bytes | None, url: str | None
 ) -> _Request:
@@ -153,6 +169,20 @@ def _request(
         host=seen.hostname or "",
         port=seen.port or _PORTS[seen.scheme],
         host_header=seen.netloc.rpartition("@")[2],
+    )
+
+
+def _to_sign(request: _Request, content_type: str) -> "SignedRequest":
+    from customary.http.schemes import SignedRequest
+
+    return SignedRequest(
+        request.method,
+        request.target.encode("ascii"),
+        request.host,
+        request.port,
+        request.body,
+        content_type,
+        {"host": request.host_header}.get,
     )
 
 

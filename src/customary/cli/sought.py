@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 from cyclopts import Parameter
 
 from customary.app import customers as use_cases
+from customary.app.certificates import find_gone
+from customary.app.erasing import gone
 from customary.app.requests import Deed, UseCase
+from customary.cli.certificates import named, pointing_to_certificate
 from customary.cli.chosen import Chosen, choose_each
 from customary.cli.pages import disclosure_for
 from customary.cli.reasons import seer
 from customary.cli.refusals import WrongUsage
-from customary.domain.access import Principal
+from customary.domain.access import Permission, Principal
 from customary.domain.customer import Customer, CustomerID
 from customary.domain.errors import NotFound
 from customary.domain.ids import customer_id_of, is_customer_number
@@ -40,10 +43,20 @@ def find_one(
         if (customer := _find(house, chosen, spelling, deed or Deed())) is not None
     ]
     if not found:
+        _say_if_erased(house, tenant_id, spelling)
         raise NotFound("There is no such customer")
     if len(found) > 1:  # a number is drawn for its tenant alone
         raise WrongUsage("Several tenants have a customer of that number; name one with --tenant")
     return found[0]
+
+
+def _say_if_erased(house: "House", tenant_id: str | None, spelling: str) -> None:
+    """Raise Gone, in words and with where the certificate is, if there was a customer of that spelling."""
+    chosen, customer_id = named(house, tenant_id, spelling)
+    stone = house.engine.read_now(partial(find_gone, chosen.operator(Permission.READ_CUSTOMERS), customer_id))
+    if stone is not None:
+        with pointing_to_certificate(house):
+            raise gone(stone)
 
 
 def seen(house: "House", principal: Principal, use_case: Callable[[], UseCase[T]], deed: Deed) -> T:

@@ -27,6 +27,7 @@ from customary.http.exchange import Exchange, Reply
 from customary.http.fields import Fields, Limits
 from customary.http.shell import Operation, as_body, body_of, check_json_type, deed_of
 from customary.native.paging import cursor, limit_of, position_of, unknown_cursor
+from customary.native.reasons import stated_reason
 from customary.native.subject import Subject, customer_id
 
 _ERASE = frozenset({Permission.ERASE_CUSTOMERS})
@@ -45,7 +46,6 @@ OPERATIONS = (
 
 _LIST = "erasures"
 _NUMBER_DIGITS_MAX = 15
-_REASON = Limits(REASON_MAX, clean=True)
 _RULE_TEXT = Limits(TEXT_MAX)
 
 
@@ -91,7 +91,10 @@ class HoldView(msgspec.Struct, omit_defaults=True):
 class HoldSent(msgspec.Struct):
     """Why a customer must not be erased."""
 
-    reason: Annotated[str, Meta(min_length=1, max_length=REASON_MAX)]
+    reason: Annotated[
+        str | UnsetType,
+        Meta(min_length=1, max_length=REASON_MAX, description="Why; may stand in X-Reason instead"),
+    ] = UNSET
 
 
 class RulesView(msgspec.Struct):
@@ -117,12 +120,12 @@ class Erasures(Subject):
         """Erase a customer for good and return the certificate; with `dryRun` only say what would be done.
 
         What rules keep for a while is sealed apart, where no other operation reaches it. A legal hold forbids
-        it. The same request with the same Idempotency-Key is answered with the same certificate.
+        it. The same request with the same Idempotency-Key is answered with the same certificate. A parameter,
+        or another member than `dryRun`, is refused: there is no way back from one that was misspelt.
         """
         principal, eraser = exchange.caller, self._means.eraser
         check_json_type(exchange)
-        dry_run = _boolean(await body_of(exchange), "dryRun")
-        if dry_run:
+        if _is_dry_run(exchange, await body_of(exchange)):
             return _planned(await eraser.plan(principal, customer_id(exchange)))
         self._means.performer.require_trail()
         certificate = await eraser.erase(principal, customer_id(exchange), deed_of(exchange))
@@ -155,11 +158,8 @@ class Erasures(Subject):
         """
         eraser, subject = self._means.eraser, customer_id(exchange)
         check_json_type(exchange)
-        fields = Fields(parsed(await body_of(exchange)))
-        reason = fields.text("reason", _REASON)
-        if not isinstance(reason, str) and not fields.violations:
-            fields.fault("reason", "required")
-        fields.check()
+        content = await body_of(exchange)
+        reason = stated_reason(exchange, parsed(content) if content else {})
         held = partial(
             retention.hold,
             exchange.caller,
@@ -167,7 +167,7 @@ class Erasures(Subject):
             eraser.dice,
             eraser.ledger,
             subject,
-            str(reason),
+            reason,
             exchange.request_id,
         )
         self._means.performer.require_trail()
@@ -178,16 +178,14 @@ class Erasures(Subject):
         eraser, subject = self._means.eraser, customer_id(exchange)
         check_json_type(exchange)
         content = await body_of(exchange)
-        fields = Fields(parsed(content) if content else {})
-        reason = fields.text("reason", _REASON)
-        fields.check()
+        reason = stated_reason(exchange, parsed(content) if content else {})
         job = partial(
             retention.release,
             exchange.caller,
             eraser.vault,
             eraser.dice,
             subject,
-            reason if isinstance(reason, str) else deed_of(exchange).reason,
+            reason,
             exchange.request_id,
         )
         try:
@@ -231,12 +229,20 @@ def _held(subject: str, hold: retention.Hold | None) -> Reply:
     return Reply(200, as_body(HoldView(subject, True, instant_text(hold.at), hold.actor, hold.reason)))
 
 
-def _boolean(content: bytes, name: str) -> bool:
-    """Return a member of a body that may be left out, as may the body; Invalid if it is no boolean."""
-    value = parsed(content).get(name, False) if content else False
-    if not isinstance(value, bool):
-        raise Invalid(Violation(name, "type", f"{name} is not true or false"))
-    return value
+def _is_dry_run(exchange: Exchange, content: bytes) -> bool:
+    """Return whether a body, which may be left out, asks for a plan only; Invalid for whatever else it says.
+
+    Elsewhere an unknown member is passed over. Here it may be a misspelt ``dryRun``, and erases somebody.
+    """
+    if exchange.raw_query:
+        raise Invalid(Violation("query", "unknown", "an erasure has no parameters: dryRun is of the body"))
+    body = parsed(content) if content else {}
+    dry_run = body.get("dryRun", False)
+    if not isinstance(dry_run, bool):
+        raise Invalid(Violation("dryRun", "type", "dryRun is not true or false"))
+    if body.keys() - {"dryRun"}:
+        raise Invalid(Violation("body", "unknown", "the body of an erasure has no member but dryRun"))
+    return dry_run
 
 
 def _rules(body: dict[str, object]) -> tuple[Rule, ...]:

@@ -13,14 +13,14 @@ from customary.app.person import Person
 from customary.app.requests import Deed
 from customary.app.rights import Revealed
 from customary.domain.access import Permission
-from customary.domain.audit import REASON_MAX, is_reason
+from customary.domain.audit import REASON_MAX
 from customary.domain.errors import Invalid, Violation
 from customary.http.body import parsed
 from customary.http.exchange import Exchange, Reply
-from customary.http.fields import Fields, Limits
-from customary.http.reasons import reason_of
+from customary.http.fields import Fields
 from customary.http.shell import Operation, as_body, body_of, check_json_type, seeing_deed_of
 from customary.native.person import document_of, manifest_of, parts_of
+from customary.native.reasons import stated_reason
 from customary.native.subject import Subject, customer_id
 from customary.native.wire import camel
 
@@ -42,7 +42,6 @@ OPERATIONS = (
 )
 
 _FIELDS = {camel(field): field for field in sorted(rights.REVEALABLE)}
-_REASON = Limits(REASON_MAX)
 
 
 class RevealSent(msgspec.Struct):
@@ -74,7 +73,7 @@ class Rights(Subject):
         principal = exchange.caller
         check_json_type(exchange)
         body = parsed(await body_of(exchange))
-        fields, reason = _asked(body), _reason(body, reason_of(exchange))
+        fields, reason = _asked(body), stated_reason(exchange, body)
         if principal.reach is not None and not principal.reach.shows_clear(fields):
             raise Invalid(Violation("fields", "reach", "fields has one that this key does not see in clear"))
         deed = Deed(exchange.request_id, audited=fields, reason=reason)
@@ -126,15 +125,3 @@ def _asked(body: Mapping[str, object]) -> frozenset[str]:
     else:
         return frozenset(_FIELDS[name] for name in names)
     raise Invalid(*fields.violations)
-
-
-def _reason(body: Mapping[str, object], of_header: str) -> str:
-    """Return the reason of the body, or else the header's; two that differ are none."""
-    fields = Fields(body)
-    stated = fields.text("reason", _REASON)
-    if isinstance(stated, str):
-        reason = stated.strip(" ")
-        if not is_reason(reason) or of_header not in ("", reason):
-            fields.fault("reason", "reason")
-    fields.check()
-    return stated.strip(" ") if isinstance(stated, str) else of_header
