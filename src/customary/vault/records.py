@@ -199,7 +199,7 @@ class OpenedTenant(IndexKey):
         """Return the reason of a hold; raises SealBroken."""
         place = self._for_hold + framed(customer_id.encode())
         try:
-            return self._key_of(wrapped_key, customer_id).opened(sealed, place).decode()
+            return self._key_of(wrapped_key, customer_id).opened_by_any(sealed, place).decode()
         except Unopened as unopened:
             raise SealBroken(
                 detail=f"the hold on customer {customer_id} of tenant {self._tenant_id} does not open:"
