@@ -1,6 +1,8 @@
 """The root key turns beside a server: in a file, from source to source, and through kills at every point."""
 
+import asyncio
 import os
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -11,10 +13,12 @@ from typing import Any
 import pytest
 
 from customary import config
-from customary.app import credentials, roots
+from customary.app import credentials, roots, rotation
 from customary.app.ports import Job, ReadNote, ReadTenantKeys, ReadTenants
 from customary.bootstrap import turning
 from customary.bootstrap.house import House
+from customary.cli import checks
+from customary.domain.customer import TenantID
 from customary.domain.errors import Conflict, CustomaryError, Unavailable
 from customary.vault import RootKeyRefused, RootVault, fingerprint_of, root_key_of_file
 from keys.transit_engine import transit_engine
@@ -239,9 +243,6 @@ def test_a_server_that_does_not_have_the_new_key_stops_the_change(
 @contextmanager
 def _noticing(settings: config.Settings) -> Iterator[None]:
     """A server of which only the part runs that notices root keys, in a thread of its own."""
-    import asyncio
-    import threading
-
     ended, begun = threading.Event(), threading.Event()
 
     async def notice(house: House) -> None:
@@ -249,6 +250,8 @@ def _noticing(settings: config.Settings) -> Iterator[None]:
             await house.engine.poll()
             await house.notice()
             await asyncio.sleep(0.02)
+        await house.engine.poll()
+        await house.notice()
 
     def serve() -> None:
         with House(settings, serving=True) as house:
@@ -267,6 +270,37 @@ def _noticing(settings: config.Settings) -> Iterator[None]:
             time.sleep(0.01)
     ended.set()
     thread.join()
+
+
+def test_the_doctor_and_the_server_tell_of_what_was_turned_half_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unfinished change, and afterwards a previous key that is needed no more, each with what to do."""
+    old, new = os.urandom(32).hex(), os.urandom(32).hex()
+    founded(settings_of(tmp_path, root_key=old))
+    both = settings_of(tmp_path, root_key=new, root_key_previous=old)
+    with House(both, serving=True) as server:
+        asyncio.run(server.notice())
+        assert not server.keys_turn
+    assert not _killed_after(3, both, monkeypatch)
+    with House(both, serving=True) as server:
+        asyncio.run(server.notice())
+        assert server.keys_turn
+        (finding,) = checks.turnings(server)
+        assert finding.state == "advice"
+        assert "keys rotate root" in finding.next
+    with House(both) as house:
+        begun = partial(
+            rotation.begin, house.unsealed, house.dice, rotation.Kind.SEAL, TenantID(_first(house))
+        )
+        house.engine.perform_now([begun])
+        assert ["keys rotate root" in one.next for one in checks.turnings(house)] == [True, False]
+        turning.turned_root(house, silent)
+        turning.turned(house, rotation.Kind.SEAL, _first(house), silent)
+        (finding,) = checks.turnings(house)
+        assert "root_key_previous" in finding.what
+    with House(settings_of(tmp_path, root_key=new)) as house:
+        assert list(checks.turnings(house)) == []
 
 
 def test_nothing_is_founded_under_a_root_key_that_has_turned(settings: config.Settings) -> None:

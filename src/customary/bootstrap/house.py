@@ -13,7 +13,7 @@ from functools import partial
 
 import msgspec
 
-from customary.app import roots
+from customary.app import roots, rotation
 from customary.app.credentials import Registry
 from customary.app.erasure import Eraser
 from customary.app.ledger import Ledger
@@ -84,6 +84,7 @@ class House:
         if the key is not the one under which the folder was sealed, UndoneErasures if the erasure ledger must
         be replayed first, unless that is what it is opened for.
         """
+        self.keys_turn = False
         self._looked_for: list[roots.Root] = []
         self._look_again_at = 0.0
         self.settings = settings
@@ -163,6 +164,7 @@ class House:
         if vault is None:
             return
         known = await self.engine.read(roots.list_roots)
+        self.keys_turn = len(known) > 1 or bool(await self.engine.read(rotation.list_turnings))
         current = [root.version for root in known if root.state == "current"]
         if {root.version for root in known} == vault.root_versions and current == [vault.root_version]:
             return

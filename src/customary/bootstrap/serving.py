@@ -202,7 +202,7 @@ def _swept(before: datetime) -> Generator[Any, Any, int]:
 def application(house: House, nonces: KeptNonces, auditing: Auditing | None) -> Application:
     """Return the whole ASGI application over an open house; ``auditing`` is None while it is sealed."""
     watch = status.Watch(request_log=house.settings.request_log)
-    readiness = status.Readiness(auditing, house.settings.durability)
+    readiness = status.Readiness(auditing, house.settings.durability, lambda: house.keys_turn)
     watch.audit = auditing
     routes: list[BaseRoute] = [
         Route("/", _index),
@@ -246,7 +246,13 @@ def serve(
             )
             server = _Server(config)
             server.announce = lambda: announce(house, f"http://{_bracketed(host)}:{port}")
-            _log.info("starting", version=__version__, address=host, port=port)
+            _log.info(
+                "starting",
+                version=__version__,
+                address=host,
+                port=port,
+                source=house.opened.root_key_source,
+            )
             server.run(sockets=[listener])
             _log.info("stopped")
         finally:

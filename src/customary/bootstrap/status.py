@@ -148,9 +148,10 @@ class Watch:
 class Readiness:
     """Whether requests may be sent to the server, and what it does not do meanwhile."""
 
-    def __init__(self, audit: Audit | None, durability: str) -> None:
+    def __init__(self, audit: Audit | None, durability: str, keys_turn: Callable[[], bool] = bool) -> None:
         self._audit = audit
         self.durability = durability
+        self.keys_turn = keys_turn
 
     @property
     def state(self) -> str:
@@ -176,8 +177,9 @@ def routes(watch: Watch, readiness: Readiness, *, metrics: bool) -> list[BaseRou
         return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
 
     async def readyz(_: Request) -> Response:
+        turning = {"keys": "turning"} if readiness.keys_turn() else {}
         return JSONResponse(
-            {"status": readiness.state, "durability": readiness.durability},
+            {"status": readiness.state, "durability": readiness.durability, **turning},
             status_code=200 if readiness.is_ready else 503,
             headers={"Cache-Control": "no-store"},
         )

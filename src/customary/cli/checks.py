@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from customary.app import credentials
+from customary.app import credentials, roots, rotation
 from customary.app.ledger import UndoneErasures
 from customary.app.ports import BlockRow, ReadBlocks, ReadPage, ReadTenantKeys
 from customary.bootstrap.roots import source_of
@@ -242,6 +242,7 @@ def _in_the_house(settings: Settings) -> Iterator[Finding]:
             yield Finding("root key", "fine", "it is the one under which the data are sealed")
             yield from clock(house)
             yield from keys(house)
+            yield from turnings(house)
             yield from records(house)
     except UndoneErasures as error:
         step = f"{program()} erasure replay{data_option(settings)}"
@@ -298,6 +299,31 @@ def keys(house: "House") -> Iterator[Finding]:
         )
     if not ending:
         yield Finding("keys", "fine", f"{len(usable)} usable, none ends within {EXPIRY_ADVISED.days} days")
+
+
+def turnings(house: "House") -> Iterator[Finding]:
+    """Look whether keys have turned half the way, or a root key is still given that is not needed."""
+    option = data_option(house.settings)
+    known = house.engine.read_now(roots.list_roots)
+    if len(known) > 1:
+        yield Finding(
+            "keys",
+            "advice",
+            "a change of the root key is unfinished; do not take away the old one",
+            f"{program()} keys rotate root{option} goes on with it",
+        )
+    elif house.settings.root_key_previous is not None:
+        yield Finding(
+            "keys", "advice", "nothing is sealed under root_key_previous any more", "take the setting away"
+        )
+    under_way = house.engine.read_now(rotation.list_turnings)
+    if under_way:
+        yield Finding(
+            "keys",
+            "advice",
+            f"{len(under_way)} tenants have keys that were turned half the way",
+            f"{program()} keys status{option} says how to go on",
+        )
 
 
 def records(house: "House") -> Iterator[Finding]:

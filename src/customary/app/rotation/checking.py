@@ -1,6 +1,7 @@
 """The check at the end of a turning: every version opens, every tag is found; then the old key goes."""
 
 from collections.abc import Generator
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -60,8 +61,12 @@ def look(vault: TurningVault, turning: Turning, limit: int) -> Generator[Any, An
         try:
             key = KeyRow(place, record.customer_id, record.wrapped_key)
             behind = behind or _needs_old_key(tenant, key)
-            for version in (yield from versions_of(turning.tenant_id, place)):
+            versions = yield from versions_of(turning.tenant_id, place)
+            for version in versions:
                 customer = tenant.opened(version, None)
+            if any(earlier.version >= later.version for earlier, later in pairwise(versions)):
+                whom = f"customer {record.customer_id} of tenant {turning.tenant_id}"
+                broken.append(f"{whom}: an older version was put in the place of a newer one")
             missing = yield from _tags_missing(tenant, place, customer)
         except CustomaryError as error:
             broken.append(error.detail or error.public)
