@@ -43,6 +43,16 @@ def test_the_cursor_of_a_page_is_as_the_tests_below_make_it(key: Native) -> None
     assert key.call("GET", "/customers?limit=1").json["nextCursor"] == _cursor("customers", made[0])
 
 
+@pytest.mark.parametrize("path", ["/customers", "/customers/3kTp9j2mN5xR/versions", "/erasures", "/audit"])
+@pytest.mark.parametrize("position", [b"\xff", b"\\ud800", b"\xed\xa0\x80", b"\xc3"])
+def test_a_cursor_that_is_no_text_is_none_of_the_list(tenancy: Tenancy, path: str, position: bytes) -> None:
+    """What decodes to bytes that are no UTF-8 is refused like any other cursor that nobody was given."""
+    anybody = native(tenancy, "read_customers", "erase_customers", "read_audit")
+    listed = path.rpartition("/")[2].encode()
+    sent = base64.urlsafe_b64encode(b'["' + listed + b'","' + position + b'"]').rstrip(b"=").decode()
+    assert faults(anybody.call("GET", f"{path}?cursor={sent}")) == {"cursor": "cursor"}
+
+
 def test_a_listed_customer_is_the_customer(key: Native) -> None:
     """An entry of the list is what its own address answers."""
     made = key.create(fullName="Joe User", taxId="123456790", customData={"a": [None]})

@@ -162,7 +162,7 @@ class Ledger:
                 promise = msgspec.json.decode(line, type=Promise)
                 return self._take(promise)
             settlement = msgspec.json.decode(line, type=Settlement)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             raise self._broken("it is neither a promise nor a settlement") from None
         known = self._promises.get(settlement.tenant_id, [])
         if not 1 <= settlement.settled <= len(known):

@@ -4,7 +4,6 @@ A cursor holds a position that the caller has seen, so it need not be secret; on
 """
 
 import base64
-import binascii
 import re
 
 import msgspec
@@ -42,7 +41,7 @@ def position_of(query: dict[str, str], listed: str) -> str | None:
     try:
         padded = text + "=" * (-len(text) % 4)
         kind, position = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=tuple[str, str])
-    except (binascii.Error, msgspec.MsgspecError):
+    except ValueError:  # binascii.Error, msgspec's, and UnicodeDecodeError, which msgspec lets through
         raise unknown_cursor() from None
     if kind != listed or cursor(kind, position) != text:
         raise unknown_cursor()
