@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -191,6 +192,32 @@ def test_a_command_prints_the_key(capfd: pytest.CaptureFixture[str]) -> None:
     assert source.draw() == KEY
     assert capfd.readouterr() == ("", "")
     assert KEY.hex() not in source.told()
+
+
+def test_a_command_is_told_nothing_of_the_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The environment of a program is handed on, and read by others; there may be a root key in ours."""
+    monkeypatch.setenv("CUSTOMARY_ROOT_KEY_PREVIOUS", hashlib.sha256(KEY).hexdigest())
+    monkeypatch.setenv("STORE_OF_PASSWORDS", "stays")
+    seen = tmp_path / "seen"
+    code = f"import os, pathlib; pathlib.Path({str(seen)!r}).write_text(' '.join(os.environ))"
+    assert printing(f"{code}; print('{KEY.hex()}')").keys() == [KEY]
+    names = seen.read_text().split()
+    assert "STORE_OF_PASSWORDS" in names
+    assert [name for name in names if name.startswith("CUSTOMARY_")] == []
+
+
+def test_a_command_is_read_beside_more_files_than_select_takes() -> None:
+    """A server with a thousand connections asks its command again when the root key turns."""
+    code = f"""
+import os, resource, sys
+from customary.vault.sources.command import PrintedRootKey
+limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], min(2048, limits[1])), limits[1]))
+held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+print(PrintedRootKey([sys.executable, "-c", "print('{KEY.hex()}')"]).keys()[0].hex())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == (KEY.hex(), "")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from customary.domain.errors import Unavailable
 from customary.vault.rootkey import FILE_BYTES_MAX, RootKeyRefused, root_key_from_text
 
 SECONDS_MAX: Final = 15.0
+_OUR_SETTINGS: Final = "CUSTOMARY_"
 
 
 class PrintedRootKey:
@@ -46,6 +47,8 @@ class PrintedRootKey:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                # Among our settings may be secrets: the previous root key, say.
+                env={name: value for name, value in os.environ.items() if not name.startswith(_OUR_SETTINGS)},
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
@@ -70,8 +73,12 @@ def _output(process: "subprocess.Popen[bytes]", until: float) -> bytes:
     """Return what a command prints; Unavailable if it does not end in time, or prints more than a key."""
     stream = process.stdout
     output = b""
+    # Not select(), which takes no descriptor over 1023: a server with many connections asks again, too.
+    waiting = select.poll()
+    if stream is not None:
+        waiting.register(stream, select.POLLIN)
     while stream is not None and len(output) <= FILE_BYTES_MAX:
-        if not select.select([stream], [], [], max(0.0, until - time.monotonic()))[0]:
+        if not waiting.poll(max(0.0, until - time.monotonic()) * 1000):
             raise Unavailable("The command of root_key_command does not end")
         piece = os.read(stream.fileno(), FILE_BYTES_MAX)
         if not piece:
