@@ -94,6 +94,25 @@ def test_an_import_that_is_repeated_changes_nothing(line: CommandLine, elsewhere
     assert counts(line.made("customers", "import", "all.ndjson", *elsewhere)) == (0, 0, 4, 0)
 
 
+@pytest.mark.parametrize("face", ["own", "trustly", "trustist"])
+def test_what_was_exported_before_an_erasure_brings_nobody_back(
+    line: CommandLine, elsewhere: tuple[str, ...], face: str
+) -> None:
+    """A line with an id of then is refused in every form; where nobody was erased it is a customer."""
+    line.made("tenant", "create", "Acme")
+    line.made("customers", "import", written(line.folder, TRUSTLY))
+    line("customers", "export", "--unmasked", "--face", face, "--out", "all.ndjson")
+    (number,) = [one["customerNumber"] for one in line.made("customers", "list")]
+    assert line("erasure", "execute", number).code == 0
+    refused = line("customers", "import", "all.ndjson", "--json")
+    assert refused.code == 1
+    report = refused.json
+    assert counts(report) == (0, 0, 0, 1)
+    assert report["refusals"][0]["errors"][0]["rule"] == "erased"
+    assert line("customers", "export").out == ""
+    assert counts(line.made("customers", "import", "all.ndjson", *elsewhere)) == (1, 0, 0, 0)
+
+
 def test_two_people_of_whom_the_same_is_known_stay_two(line: CommandLine, elsewhere: tuple[str, ...]) -> None:
     """Lines that state different ids are about different people, whatever else they say; also once more."""
     line.made("tenant", "create", "Acme")

@@ -6,23 +6,24 @@ address already is. Refusals name line, field and rule, never a value.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 import msgspec
 from cyclopts import Parameter
 
 from customary.app import customers
 from customary.app.customers import Disclosure
+from customary.app.ports import ReadTombstone
 from customary.app.requests import Deed, UseCase
 from customary.cli.chosen import Chosen, choose
 from customary.cli.faces import Face
 from customary.cli.frame import AsJson, Data, open_house, print_json
-from customary.cli.lines import Refused, Sitting, Stated, Told, imported, stated
+from customary.cli.lines import ERASED, Refused, Sitting, Stated, Told, imported, stated
 from customary.cli.reasons import ReasonOption, changing
 from customary.cli.refusals import DONE, REFUSED, WrongUsage
 from customary.cli.registry import TenantOption
@@ -87,7 +88,8 @@ def import_customers(
     recognised by its id or externalId. A line without any that is known is matched
     with a customer of its e-mail address that says the same already; else it is a
     new one, and gets ids of its own. A mask is no value: it changes nothing, and is
-    refused where there is nothing behind it. Exits 1 if any line was refused.
+    refused where there is nothing behind it, and so is a line with the id of a
+    customer who was erased here. Exits 1 if any line was refused.
 
     Example: customary customers import customers.ndjson
     Example: customary customers import more.ndjson --format trustly
@@ -195,6 +197,9 @@ def _stored(
         principal = _principal(chosen, merchant_id)
         use_cases: list[partial[UseCase[Told | Refused]]] = []
         for line in group:
+            if _was_erased(house, principal, line):
+                yield Refused(line.line, (ERASED,))
+                continue
             known_number = _known_number(house, principal, line)
             use_cases.append(partial(imported, principal, line, sitting, known_number=known_number))
         try:
@@ -222,6 +227,16 @@ def _principal(chosen: Chosen, merchant_id: str | None) -> Principal:
         Permission.READ_CUSTOMERS,
         merchant=chosen.merchant or named,
     )
+
+
+def _was_erased(house: "House", principal: Principal, line: Stated) -> bool:
+    """Return whether the line is about somebody erased here: what was exported before brings nobody back."""
+    tenant_id = principal.tenant_id
+    return any(house.engine.read_now(partial(_has_stone, tenant_id, one)) for one in line.ids(tenant_id))
+
+
+def _has_stone(tenant_id: str, customer_id: str) -> Generator[Any, Any, bool]:
+    return (yield ReadTombstone(tenant_id, customer_id)) is not None
 
 
 def _known_number(house: "House", principal: Principal, line: Stated) -> str | None:

@@ -4,6 +4,7 @@ The rules for fields are the rooms', or for our own form the domain's. What is r
 rule; no value leaves this module.
 """
 
+from collections.abc import Iterator
 from datetime import date
 from typing import Any, Literal
 
@@ -28,6 +29,7 @@ from customary.domain.customer import (
     NOTHING_GUARDED,
     Customer,
     CustomerID,
+    TenantID,
     changed_fields,
     patched,
 )
@@ -39,7 +41,7 @@ from customary.domain.errors import (
     Unavailable,
     Violation,
 )
-from customary.domain.ids import customer_id_of
+from customary.domain.ids import customer_id_of, customer_id_of_number, is_customer_number
 from customary.http.body import parsed
 from customary.native import wire as native
 from customary.trustist import wire as trustist
@@ -68,6 +70,9 @@ class Fault(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return self.message or f"{self.field} {self.rule}".strip()
+
+
+ERASED = Fault("", "erased", "of a customer who was erased; only without the ids of then it is a new one")
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -114,6 +119,14 @@ class Stated(msgspec.Struct, frozen=True):
         """Return the id that the line states, in whichever spelling."""
         stated = self._text("id") if self.form != "trustly" else None
         return None if stated is None else customer_id_of(stated)
+
+    def ids(self, tenant_id: TenantID) -> Iterator[CustomerID]:
+        """Yield the ids of that tenant that the line names, by id or by number, whether anybody has them."""
+        if self.customer_id is not None:
+            yield self.customer_id
+        number = self._text({"own": "customerNumber", "trustly": "customerId"}.get(self.form, ""))
+        if number is not None and is_customer_number(number):
+            yield customer_id_of_number(tenant_id, number)
 
     @property
     def identity(self) -> str | None:
