@@ -5,7 +5,8 @@ not own, and adds version, tags, audit leaf, outbox entry and idempotency answer
 forget them. It must never know HTTP, SQL or what a field means.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -87,12 +88,18 @@ class Performer:
 
         Scans run one after the other, so one tenant may only have so many waiting: Unavailable beyond.
         """
+        with self.scanning(principal):
+            return await self._engine.scan(lambda: self._performed(principal, use_case(), Deed(), scan=True))
+
+    @contextmanager
+    def scanning(self, principal: Principal) -> Iterator[None]:
+        """Count as one who scans; Unavailable if the tenant has too many. For scans past this performer."""
         waiting = self._scans.get(principal.tenant_id, 0)
         if waiting >= SCANS_WAITING_MAX:
             raise Unavailable(detail="too many lists of one tenant are waiting")
         self._scans[principal.tenant_id] = waiting + 1
         try:
-            return await self._engine.scan(lambda: self._performed(principal, use_case(), Deed(), scan=True))
+            yield
         finally:
             self._scans[principal.tenant_id] -= 1
             if not self._scans[principal.tenant_id]:

@@ -18,7 +18,7 @@ from customary.app.ports import OutboxRow, StoredAnswer
 from customary.app.requests import Disclose, Fetch, ListVersions, UseCase
 from customary.domain.access import Permission, Principal
 from customary.domain.customer import Customer, CustomerID
-from customary.domain.errors import NotFound
+from customary.domain.errors import Conflict, NotFound
 from customary.domain.masking import shown_in_clear
 
 VERSIONS_AT_ONCE = 200
@@ -44,8 +44,10 @@ class Person(msgspec.Struct, frozen=True):
         return self.versions[-1]
 
 
-def gathered(principal: Principal, customer_id: CustomerID) -> Steps:
+def gathered(principal: Principal, customer_id: CustomerID, versions_max: int | None = None) -> Steps:
     """Gather everything held about a customer, opened whole; NotFound if absent or foreign.
+
+    Conflict if there are more versions than ``versions_max``: all of them are held in memory.
 
     What is written about the customer meanwhile is not among it, but for entries of the trail.
     """
@@ -55,6 +57,8 @@ def gathered(principal: Principal, customer_id: CustomerID) -> Steps:
         found = yield partial(_versions, principal, customer_id, below)
         if not found:
             break
+        if versions_max is not None and found[0].version > versions_max:
+            raise Conflict(f"An export of more than {versions_max} versions is made on the command line")
         versions += found
         below = found[-1].version
     entries: list[Entry] = []

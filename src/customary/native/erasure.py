@@ -111,7 +111,8 @@ class Erasures(Subject):
         principal, eraser = exchange.caller, self._means.eraser
         subject = customer_id(exchange)
         try:
-            return _planned(await eraser.plan(principal, subject))
+            with self._means.performer.scanning(principal):
+                return _planned(await eraser.plan(principal, subject))
         except Gone:
             job = partial(certificates.fetch_certificate, principal, subject)
             return Reply(200, as_body(_view(await eraser.engine.read(job))))
@@ -126,9 +127,11 @@ class Erasures(Subject):
         principal, eraser = exchange.caller, self._means.eraser
         check_json_type(exchange)
         if _is_dry_run(exchange, await body_of(exchange)):
-            return _planned(await eraser.plan(principal, customer_id(exchange)))
+            with self._means.performer.scanning(principal):
+                return _planned(await eraser.plan(principal, customer_id(exchange)))
         self._means.performer.require_trail()
-        certificate = await eraser.erase(principal, customer_id(exchange), deed_of(exchange))
+        with self._means.performer.scanning(principal):
+            certificate = await eraser.erase(principal, customer_id(exchange), deed_of(exchange))
         job = partial(certificates.fetch_certificate, principal, certificate.customer_id)
         return Reply(200, as_body(_view(await eraser.engine.read(job))))
 
@@ -140,7 +143,8 @@ class Erasures(Subject):
         if position is not None and not (is_digits(position) and len(position) <= _NUMBER_DIGITS_MAX):
             raise unknown_cursor()
         job = partial(certificates.list_certificates, principal, int(position or 0), limit + 1)
-        found = await self._means.eraser.engine.scan(job)
+        with self._means.performer.scanning(principal):
+            found = await self._means.eraser.engine.scan(job)
         last = found[limit - 1].certificate.number if len(found) > limit else None
         going_on = None if last is None else cursor(_LIST, str(last))
         return Reply(200, as_body(ErasuresPage([_view(one) for one in found[:limit]], going_on)))

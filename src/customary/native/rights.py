@@ -1,6 +1,9 @@
 """The native operations on the rights of a person: to be seen only for a reason, and to be given all."""
 
-from collections.abc import Mapping
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Annotated
 
@@ -12,16 +15,16 @@ from customary.app.customers import ALL
 from customary.app.person import Person
 from customary.app.requests import Deed
 from customary.app.rights import Revealed
-from customary.domain.access import Permission
+from customary.domain.access import Permission, Principal
 from customary.domain.audit import REASON_MAX
-from customary.domain.errors import Invalid, Violation
+from customary.domain.errors import Invalid, TooMany, Violation
 from customary.http.body import parsed
 from customary.http.exchange import Exchange, Reply
 from customary.http.fields import Fields
 from customary.http.shell import Operation, as_body, body_of, check_json_type, seeing_deed_of
 from customary.native.person import document_of, manifest_of, parts_of
 from customary.native.reasons import stated_reason
-from customary.native.subject import Subject, customer_id
+from customary.native.subject import Means, Subject, customer_id
 from customary.native.wire import camel
 
 OPERATIONS = (
@@ -40,6 +43,12 @@ OPERATIONS = (
         discloses=True,
     ),
 )
+
+EXPORTS_AT_ONCE = 2
+"""How many persons of one tenant are gathered at a time; who asks for one more is told to ask again."""
+
+VERSIONS_MAX = 5_000
+"""A version takes up to 200 kB, and an answer is there as a whole; the command has no such limit."""
 
 _FIELDS = {camel(field): field for field in sorted(rights.REVEALABLE)}
 
@@ -64,6 +73,10 @@ class RevealedView(msgspec.Struct):
 
 class Rights(Subject):
     """The handlers of this subject."""
+
+    def __init__(self, means: Means) -> None:
+        super().__init__(means)
+        self._exports = Counter[str]()
 
     async def reveal_fields(self, exchange: Exchange) -> Reply:
         """Return guarded members of a customer in clear.
@@ -90,18 +103,38 @@ class Rights(Subject):
         """
         principal, performer = exchange.caller, self._means.performer
         deed = seeing_deed_of(exchange, ALL)
+        subject = customer_id(exchange)
         at = self._means.dice.now()
-        steps = person.gathered(principal, customer_id(exchange))
+        with self.sharing(principal):
+            gathered = await self._gathered(principal, person.gathered(principal, subject, VERSIONS_MAX))
+            merchant = await self._means.registry.merchant(principal, gathered.current.merchant_no)
+            merchant_id = "" if merchant is None else merchant.merchant_id
+            # Many versions take a second to encode, which nobody else is to wait for.
+            parts = await asyncio.to_thread(parts_of, gathered, merchant_id)
+            manifest = await asyncio.to_thread(manifest_of, gathered, parts, at)
+            await performer.perform(principal, partial(person.export, principal, gathered), deed)
+            return Reply(200, document_of(manifest, parts))
+
+    async def _gathered(self, principal: Principal, steps: person.Steps) -> Person:
         try:
             step = next(steps)
             while True:
-                step = steps.send(await performer.scan(principal, step))
+                step = steps.send(await self._means.performer.scan(principal, step))
         except StopIteration as stop:
             gathered: Person = stop.value
-        merchant = await self._means.registry.merchant(principal, gathered.current.merchant_no)
-        parts = parts_of(gathered, "" if merchant is None else merchant.merchant_id)
-        await performer.perform(principal, partial(person.export, principal, gathered), deed)
-        return Reply(200, document_of(manifest_of(gathered, parts, at), parts))
+            return gathered
+
+    @contextmanager
+    def sharing(self, principal: Principal) -> Iterator[None]:
+        """Keep a tenant from having many persons in memory at once, each as large as its past: TooMany."""
+        if self._exports[principal.tenant_id] >= EXPORTS_AT_ONCE:
+            raise TooMany(retry_after_seconds=1)
+        self._exports[principal.tenant_id] += 1
+        try:
+            yield
+        finally:
+            self._exports[principal.tenant_id] -= 1
+            self._exports += Counter()  # drops what is zero
 
 
 def revealed_view(revealed: Revealed) -> RevealedView:

@@ -56,11 +56,13 @@ def rights_additions() -> dict[str, Addition]:
         "get-customers-id-export": Addition(
             prose=(
                 "Every part is one member, and the manifest has the SHA-256 of its bytes as they stand in "
-                "the answer. Lists are empty where nothing is held. A key of named fields cannot export."
+                "the answer. Lists are empty where nothing is held. A key of named fields cannot export. "
+                f"A tenant is given {rights.EXPORTS_AT_ONCE} exports at a time (429 for one more), and a "
+                f"person of more than {rights.VERSIONS_MAX:,} versions by the command line alone (409)."
             ),
             parameters=(PATH_ID, REASON),
             granted=SPEECH.granted("Everything that is held", ref("Export"), {"person": _exported()}, SIGNED),
-            refusals=("Unprocessable", *READING, "NotFound"),
+            refusals=("Unprocessable", *READING, "NotFound", "Conflict"),
             tag=TAG["name"],
         ),
     }
