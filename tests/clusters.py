@@ -5,6 +5,7 @@ everybody may read. It must never import ``customary``, nor use a cluster that i
 """
 
 import atexit
+import ctypes
 import itertools
 import os
 import pwd
@@ -12,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +29,9 @@ OWNER = "postgres"
 HOST = "127.0.0.1"
 START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 30.0
+
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG = 1
 
 # What is thrown away with its folder needs no disk; a test of durability says otherwise.
 FLEETING = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
@@ -312,10 +317,17 @@ def _linked(source: str, target: str) -> None:
 
 
 def _as_somebody() -> dict[str, Any]:
-    if os.geteuid() != 0:
-        return {}
-    nobody = pwd.getpwnam("nobody")
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    """Return how a process is started: not as root, and so that it ends when this one is killed."""
+    how: dict[str, Any] = {"preexec_fn": _end_with_parent}
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody")
+        how |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    return how
+
+
+def _end_with_parent() -> None:
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def _environment() -> dict[str, str]:
