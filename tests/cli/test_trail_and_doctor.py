@@ -38,6 +38,18 @@ def test_the_trail_is_listed_in_order_and_in_parts(line: CommandLine, tenant_id:
     assert line("audit", "list", "--limit", "0").code == 2
 
 
+def test_a_condition_that_nothing_can_meet_is_refused(line: CommandLine, merchant_id: str) -> None:
+    """An empty list says that nothing happened: so it must not come of a misspelt action, or another id."""
+    assert line("audit", "list", "--action", "customer.deleted").code == 2
+    (line.folder / "one.json").write_text('{"fullName": "Ann"}')
+    line.made("customers", "import", "one.json")
+    (made,) = line.made("customers", "list")
+    expected = line.made("audit", "list", "--customer", made["id"])
+    assert [entry["action"] for entry in expected] == ["customer.created"]
+    for spelling in ("customerNumber", "guid"):
+        assert line.made("audit", "list", "--customer", made[spelling]) == expected
+
+
 def test_an_untouched_trail_is_intact(line: CommandLine, tenant_id: str) -> None:
     """verify counts what it looked at, and says what no server has sealed yet."""
     report = line.made("audit", "verify")

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -14,11 +15,15 @@ from cyclopts import Parameter
 from customary.app.entries import Entry, Sought, found, with_reasons
 from customary.app.ports import LeafRow, ReadLeaves
 from customary.app.postings import leaf_of
+from customary.cli.certificates import named
 from customary.cli.chosen import Chosen, choose
 from customary.cli.frame import AsJson, Data, harmless, open_house
 from customary.cli.refusals import WrongUsage
 from customary.cli.registry import OnlyTenantOption
 from customary.domain.access import Permission
+from customary.domain.audit import Action
+from customary.domain.errors import NotFound
+from customary.domain.ids import is_customer_id
 
 if TYPE_CHECKING:
     from customary.bootstrap.house import House
@@ -29,10 +34,16 @@ LOOKED_AT_MAX = 20_000
 Numbered = tuple[int, Entry]
 
 
+_ACTIONS = tuple(action.value for action in Action)
+
+
 def list_entries(
     *,
     tenant_id: OnlyTenantOption = None,
-    customer: Annotated[str | None, Parameter(help="Only entries about the customer of that id.")] = None,
+    customer: Annotated[
+        str | None,
+        Parameter(help="Only entries about the customer of that id, number or GUID, erased or not."),
+    ] = None,
     actor: Annotated[str | None, Parameter(help="Only deeds of that key id, or of cli.")] = None,
     action: Annotated[str | None, Parameter(help="Only deeds of that kind, as customer.updated.")] = None,
     since: Annotated[str | None, Parameter(help="Not before that day or instant (UTC if not said).")] = None,
@@ -58,8 +69,13 @@ def list_entries(
         raise WrongUsage("--after is a whole number from 0, --limit one from 1")
     if newest_first and after:
         raise WrongUsage("--after counts from the oldest: it does not go with --newest-first")
+    if action is not None and action not in _ACTIONS:
+        raise WrongUsage(f"--action is one of {', '.join(_ACTIONS)}")
     sought = Sought(customer, actor, action, _instant(since), _instant(until))
     with open_house(data) as house:
+        if customer is not None and not is_customer_id(customer):
+            with suppress(NotFound):  # then it is the id of whatever else has entries: a key, a merchant
+                sought = msgspec.structs.replace(sought, subject=named(house, tenant_id, customer)[1])
         if tenant_id is None and sought == Sought() and not newest_first and not reasons:
             entries = _of_all(house, after)
         else:

@@ -74,7 +74,8 @@ def erasure_additions() -> dict[str, Addition]:
             tag=TAG["name"],
         ),
         "post-customers-id-erasure": Addition(
-            prose="The body may be left out. There is no way back. `scrubbed` becomes true within seconds.",
+            prose="The body may be left out. There is no way back. `scrubbed` becomes true within seconds. "
+            "Of an `X-Reason` the trail tells that there was one; it is sealed under the destroyed key.",
             parameters=(PATH_ID, IDEMPOTENCY_KEY),
             body=_optional(
                 request_body(
@@ -109,7 +110,8 @@ def _holds() -> dict[str, Addition]:
             tag=TAG["name"],
         ),
         "post-customers-id-hold": Addition(
-            prose="Sent again it is answered as the first time; another reason is a conflict.",
+            prose="Sent again it is answered as the first time; another reason is a conflict. It may be in "
+            "`X-Reason`; two that differ are refused.",
             parameters=(PATH_ID, IDEMPOTENCY_KEY),
             body=request_body("Why", ref("HoldSent"), reason),
             granted=_granted("The hold", "Hold", {"held": _HOLD}),
