@@ -75,6 +75,11 @@ def running(statement: str) -> Tampering:
 OF_ROW = "WHERE row_no = :row"
 OTHER_KEY = "UPDATE keys.customer_keys SET wrapped = (SELECT wrapped FROM keys.customer_keys WHERE row_no = "
 OLDER = f"(SELECT {{}} FROM versions {OF_ROW}) {OF_ROW}"
+_BACK = (
+    "UPDATE customers SET (version, updated_at, sealed, guarded) ="
+    " (SELECT version, updated_at, sealed, guarded FROM versions WHERE row_no = :row) WHERE row_no = :row"
+)
+"""With its own number and instants it is authentic; that a version as new is kept gives it away."""
 TAMPERINGS: dict[str, tuple[Tampering, str]] = {
     "particulars of another customer": (taking("sealed", "other"), "particulars"),
     "particulars of another tenant": (taking("sealed", "foreign"), "particulars"),
@@ -101,6 +106,7 @@ TAMPERINGS: dict[str, tuple[Tampering, str]] = {
         ),
         "particulars",
     ),
+    "an older row, whole": (running(_BACK), "record"),
     "the key of another customer": (
         running(f"{OTHER_KEY} :other) {OF_ROW}"),
         "key",
@@ -156,11 +162,7 @@ def test_a_row_whose_tenant_was_edited_is_refused_to_the_tenant_that_gets_it(mov
 
 def test_an_older_row_copied_back_whole_is_found_by_the_check_of_a_turning(moved: Moved) -> None:
     """With its own number and instants it is authentic; that later versions are there gives it away."""
-    back = (
-        "UPDATE customers SET (version, updated_at, sealed, guarded) ="
-        " (SELECT version, updated_at, sealed, guarded FROM versions WHERE row_no = :row) WHERE row_no = :row"
-    )
-    with _tampered(moved, running(back)):
+    with _tampered(moved, running(_BACK)):
         done = moved.server.run("keys", "rotate", "tenant", "--json")
         assert done.returncode == 1
         told = [told for one in json.loads(done.stdout) for told in one["broken"]]

@@ -281,6 +281,7 @@ TAMPERINGS: dict[str, tuple[SealedCustomer, str]] = {
     "particulars empty": (replace(FIRST, sealed=b""), "particulars"),
     "guarded empty": (replace(FIRST, guarded=b""), "guarded"),
     "key empty": (replace(FIRST, wrapped_key=b""), "key"),
+    "an older row in its place": (replace(FIRST, overtaken=True), "record"),
 }
 
 

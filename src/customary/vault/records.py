@@ -147,6 +147,8 @@ class OpenedTenant(IndexKey):
         """
         if record.tenant_id != self._tenant_id:
             raise _broken("record", record, "it is a row of another tenant")
+        if record.overtaken:
+            raise _broken("record", record, "an older version was put in the place of a newer one")
         key = self._key_of(record.wrapped_key, record.customer_id)
         try:
             contents = _decode_contents(key.opened(record.sealed, self._particulars_place(record)))

@@ -29,6 +29,8 @@ class SealedCustomer(msgspec.Struct, frozen=True, gc=False):
     """A record as engines know it: who it belongs to, its version and times, and sealed bytes.
 
     ``wrapped_key`` is the customer key, sealed under the tenant key; engines keep it apart from the record.
+    ``overtaken`` says of a current record that a version is kept which is not older: somebody has put an
+    older row in its place, which would open, as it is authentic.
     """
 
     tenant_id: str
@@ -41,6 +43,7 @@ class SealedCustomer(msgspec.Struct, frozen=True, gc=False):
     created_at: datetime
     updated_at: datetime
     wrapped_key: bytes
+    overtaken: bool = False
 
 
 class ReadRecord(msgspec.Struct, frozen=True, gc=False):

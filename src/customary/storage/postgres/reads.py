@@ -26,7 +26,10 @@ TagKey = tuple[int, bytes]
 
 RECORDS: Final = """
 SELECT c.row_no, c.customer_id, c.customer_number, c.merchant_no, c.version, c.sealed, c.guarded,
-       c.created_at, c.updated_at, k.wrapped
+       c.created_at, c.updated_at, k.wrapped,
+       EXISTS (SELECT 1 FROM customary.versions AS o
+               WHERE o.tenant_id = c.tenant_id AND o.row_no = c.row_no
+                 AND o.version >= c.version) AS overtaken
 FROM customary.customers AS c
 LEFT JOIN customary_keys.customer_keys AS k ON k.tenant_id = c.tenant_id AND k.row_no = c.row_no
 WHERE c.tenant_id = $1 AND c.customer_id = ANY($2::text[])
@@ -34,7 +37,10 @@ WHERE c.tenant_id = $1 AND c.customer_id = ANY($2::text[])
 RECORDS_LOCKED: Final = RECORDS + "ORDER BY c.customer_id FOR NO KEY UPDATE OF c"
 TAGGED: Final = """
 SELECT u.kind, u.tag, c.row_no, c.customer_id, c.customer_number, c.merchant_no, c.version, c.sealed,
-       c.guarded, c.created_at, c.updated_at, k.wrapped
+       c.guarded, c.created_at, c.updated_at, k.wrapped,
+       EXISTS (SELECT 1 FROM customary.versions AS o
+               WHERE o.tenant_id = c.tenant_id AND o.row_no = c.row_no
+                 AND o.version >= c.version) AS overtaken
 FROM unnest($2::bigint[], $3::bytea[]) AS a (kind, tag)
 JOIN customary.unique_tags AS u ON u.tenant_id = $1 AND u.kind = a.kind AND u.tag = a.tag
 JOIN customary.customers AS c ON c.tenant_id = $1 AND c.row_no = u.row_no
@@ -44,7 +50,10 @@ LEFT JOIN customary_keys.customer_keys AS k ON k.tenant_id = $1 AND k.row_no = u
 TAGGED_LOCKED: Final = TAGGED + "ORDER BY c.customer_id FOR NO KEY UPDATE OF u, c"
 ROWS: Final = """
 SELECT c.row_no, c.customer_id, c.customer_number, c.merchant_no, c.version, c.sealed, c.guarded,
-       c.created_at, c.updated_at, k.wrapped
+       c.created_at, c.updated_at, k.wrapped,
+       EXISTS (SELECT 1 FROM customary.versions AS o
+               WHERE o.tenant_id = c.tenant_id AND o.row_no = c.row_no
+                 AND o.version >= c.version) AS overtaken
 FROM customary.customers AS c
 LEFT JOIN customary_keys.customer_keys AS k ON k.tenant_id = c.tenant_id AND k.row_no = c.row_no
 WHERE c.tenant_id = $1 AND c.row_no = ANY($2::bigint[])

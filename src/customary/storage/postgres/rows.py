@@ -79,6 +79,7 @@ def record(tenant_id: str, row: Mapping[str, Any]) -> SealedCustomer:
         _EPOCH + timedelta(microseconds=row["created_at"]),
         _EPOCH + timedelta(microseconds=row["updated_at"]),
         row["wrapped"] or b"",
+        bool(row.get("overtaken")),
     )
 
 

@@ -25,20 +25,23 @@ from customary.storage.sqlite.rows import instant_at, microseconds, packed, reco
 
 RECORD_BY_ID = """
 SELECT c.customer_id, c.customer_number, c.merchant_no, c.version, c.sealed, c.guarded, c.created_at,
-       c.updated_at, k.wrapped
+       c.updated_at, k.wrapped,
+       EXISTS (SELECT 1 FROM versions AS o WHERE o.row_no = c.row_no AND o.version >= c.version) AS overtaken
 FROM customers AS c LEFT JOIN customer_keys AS k ON k.row_no = c.row_no
 WHERE c.tenant_id = ?1 AND c.customer_id = ?2 AND (?3 IS NULL OR c.merchant_no = ?3)
 """
 RECORD_BY_TAG = """
 SELECT c.customer_id, c.customer_number, c.merchant_no, c.version, c.sealed, c.guarded, c.created_at,
-       c.updated_at, k.wrapped
+       c.updated_at, k.wrapped,
+       EXISTS (SELECT 1 FROM versions AS o WHERE o.row_no = c.row_no AND o.version >= c.version) AS overtaken
 FROM unique_tags AS u CROSS JOIN customers AS c ON c.row_no = u.row_no
      LEFT JOIN customer_keys AS k ON k.row_no = c.row_no
 WHERE u.tenant_id = ? AND u.kind = ? AND u.tag = ?
 """
 RECORD_BY_ROW = """
 SELECT c.customer_id, c.customer_number, c.merchant_no, c.version, c.sealed, c.guarded, c.created_at,
-       c.updated_at, k.wrapped
+       c.updated_at, k.wrapped,
+       EXISTS (SELECT 1 FROM versions AS o WHERE o.row_no = c.row_no AND o.version >= c.version) AS overtaken
 FROM customers AS c LEFT JOIN customer_keys AS k ON k.row_no = c.row_no
 WHERE c.tenant_id = ? AND c.row_no = ?
 """

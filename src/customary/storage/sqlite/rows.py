@@ -73,7 +73,18 @@ def record(tenant_id: str, row: Any) -> SealedCustomer:
 
     Without its key a record is there but cannot be opened: ``wrapped_key`` is empty then.
     """
-    customer_id, customer_number, merchant_no, version, sealed, guarded, created_at, updated_at, wrapped = row
+    (
+        customer_id,
+        customer_number,
+        merchant_no,
+        version,
+        sealed,
+        guarded,
+        created_at,
+        updated_at,
+        wrapped,
+        *overtaken,  # only asked of current records
+    ) = row
     return SealedCustomer(
         tenant_id,
         customer_id,
@@ -85,4 +96,5 @@ def record(tenant_id: str, row: Any) -> SealedCustomer:
         _EPOCH + timedelta(microseconds=created_at),
         _EPOCH + timedelta(microseconds=updated_at),
         b"" if wrapped is None else wrapped,
+        overtaken == [1],
     )
