@@ -6,6 +6,7 @@ It must never know what a command does: each is imported when it is called.
 import os
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -74,6 +75,27 @@ app.command(install_completion, name="--install-completion", sort_key=len(_PLACE
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command that ``arguments`` name and return the exit code."""
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (head, say) has gone. At exit Python would flush into the closed pipe and complain.
+        for stream in (sys.stdout, sys.stderr):
+            _leave(stream)
+        return refusals.REFUSED
+    return code
+
+
+def _leave(stream: TextIO) -> None:
+    """Let what is still to be written to a closed pipe go nowhere."""
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Run the command and tell of a refusal; BrokenPipeError if nobody reads what it says."""
     as_json = "--json" in arguments
     try:
         _require_text(arguments)
@@ -88,9 +110,7 @@ def run(arguments: Sequence[str]) -> int:
     except CustomaryError as error:
         return refusals.tell(error, as_json=as_json)
     except BrokenPipeError:
-        # The reader (head, say) has gone. At exit Python would flush into the closed pipe and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return refusals.REFUSED
+        raise
     except OSError as error:
         return refusals.tell(refusals.unavailable_by(error), as_json=as_json)
     return code if isinstance(code, int) else refusals.DONE
