@@ -4,7 +4,8 @@ Everything here is made of what was read; nothing is asked for. It must never kn
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 
 import msgspec
@@ -219,3 +220,23 @@ def part_leaf(row: KeptRow, action: Action, instant: datetime, actor: str) -> Le
         fields=(row.part,),
     )
     return LeafRow(row.tenant_id, instant, msgspec.json.encode(leaf))
+
+
+class Failures:
+    """What went wrong with some of several deeds, none of which shall keep the others from being done."""
+
+    def __init__(self) -> None:
+        self._first: CustomaryError | None = None
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Go on after a refusal of what is done inside."""
+        try:
+            yield
+        except CustomaryError as error:
+            self._first = self._first or error
+
+    def tell(self) -> None:
+        """Raise the first refusal, if there was one."""
+        if self._first is not None:
+            raise self._first

@@ -111,13 +111,13 @@ class Eraser:
         """Have the store rid of what was destroyed, and note for which customers it is."""
         erased: list[tuple[str, str]] = await self.engine.read(_unscrubbed)
         if erased and await self.engine.scrub():
-            await self.engine.perform(partial(_mark_scrubbed, tuple(erased)))
+            await self.engine.perform(partial(_asked, MarkScrubbed(tuple(erased))))
 
     def scrub_now(self) -> None:
         """Do the same without an event loop."""
         erased = self.engine.read_now(_unscrubbed)
         if erased and self.engine.scrub_now():
-            self.engine.perform_now([partial(_mark_scrubbed, tuple(erased))])
+            self.engine.perform_now([partial(_asked, MarkScrubbed(tuple(erased)))])
 
     async def sweep(self) -> None:
         """Destroy kept parts whose time has come."""
@@ -141,14 +141,20 @@ class Eraser:
             raise UndoneErasures(count=len(compared.undone))
 
     async def go_on(self) -> None:
-        """Carry out what was promised and not settled: something came between."""
+        """Carry out all that was promised and not settled; what could not be is raised after the others."""
+        failures = erasing.Failures()
         for promise in self.ledger.unsettled():
-            await self._done(self._replaying(promise, undone=False))
+            with failures.noted():
+                await self._done(self._replaying(promise, undone=False))
+        failures.tell()
 
     def go_on_now(self) -> None:
         """Do the same without an event loop."""
+        failures = erasing.Failures()
         for promise in self.ledger.unsettled():
-            self._done_now(self._replaying(promise, undone=False))
+            with failures.noted():
+                self._done_now(self._replaying(promise, undone=False))
+        failures.tell()
 
     def replay_now(self) -> int:
         """Carry out every erasure that the store lacks; return how many were carried out again.
@@ -392,7 +398,3 @@ def _asked(request: Any) -> Generator[Any, Any, Any]:
 
 _erased = partial(_asked, ReadErased())
 _unscrubbed = partial(_asked, ReadUnscrubbed())
-
-
-def _mark_scrubbed(erased: tuple[tuple[str, str], ...]) -> Generator[Any, Any, None]:
-    yield MarkScrubbed(erased)

@@ -157,7 +157,14 @@ class Housekeeping:
                 _log.warning("left undone at stop", error=type(error).__name__, detail=error.strerror)
 
     async def _turn(self) -> None:
-        await self._house.notice()
+        """Look whether root keys turn; the folder of the root key, say, need not be readable for ever.
+
+        Only here: an OSError of what writes to the store or the ledger has to stop the server.
+        """
+        try:
+            await self._house.notice()
+        except OSError as error:
+            _log.warning("housekeeping put off", error=type(error).__name__, detail=error.strerror)
 
     async def _seal(self) -> None:
         while self._auditing is not None and await self._auditing.take_turn():
@@ -179,7 +186,10 @@ class Housekeeping:
 
     async def _sweep(self) -> None:
         if self._house.vault is not None:
-            await self._house.eraser.go_on()
+            try:
+                await self._house.eraser.go_on()
+            except CustomaryError as error:  # no reason to keep longer what has to go
+                _log.warning("erasures put off", error=type(error).__name__, detail=error.detail)
             await self._house.eraser.sweep()
             before = self._house.performer.answers_since()
             while await self._house.engine.perform(lambda: _swept(before)) == SWEPT_AT_ONCE:
