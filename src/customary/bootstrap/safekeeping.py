@@ -37,7 +37,7 @@ ASIDE = "before-restore"
 class Account(msgspec.Struct, frozen=True, rename="camel"):
     """What is in a copy. ``opened`` is how many records were opened, or None without the root key.
 
-    ``erased`` is how many more there are that were erased while it was made: their keys are not in it.
+    ``erased_meanwhile`` is how many more there are that were erased while it was made: without their keys.
     """
 
     tenants: int
@@ -45,7 +45,7 @@ class Account(msgspec.Struct, frozen=True, rename="camel"):
     versions: int
     keys: int
     entries: int
-    erased: int
+    erased_meanwhile: int
     opened: int | None
 
 
@@ -121,7 +121,7 @@ def _account(copied: Copied, house: House, told: Told) -> Account:
             raise Unsound(detail=f"{opened} records were opened, {counts['customers']} counted")
     elif counts["keys"] < counts["customers"]:
         raise Unsound(detail=f"{counts['keys']} keys, {counts['customers']} records")
-    return Account(**counts, erased=erased, opened=opened)
+    return Account(**counts, erased_meanwhile=erased, opened=opened)
 
 
 def _copy_ledger(source: Path, target: Path) -> None:

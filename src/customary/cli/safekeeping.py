@@ -149,7 +149,9 @@ def _counted(account: object) -> dict[str, object]:
 def _facts(account: object) -> dict[str, str]:
     counted = _counted(account)
     opened = counted.pop("opened")
+    meanwhile = counted.pop("erasedMeanwhile")
     facts = {name: str(count) for name, count in counted.items()}
+    facts["erased while copying"] = str(meanwhile)
     facts["opened"] = "none: the root key is not here" if opened is None else f"all {opened} records"
     return facts
 
