@@ -251,3 +251,18 @@ def test_a_form_that_is_named_is_not_judged(line: CommandLine, elsewhere: tuple[
     file = written(line.folder, {"email": "a@example.com", "orgId": "b"})
     assert counts(line.made("customers", "import", file, "--format", "own", *elsewhere)) == (1, 0, 0, 0)
     assert exported(line, *elsewhere) == [{"email": "a@example.com", "orgId": "b"}]
+
+
+def test_an_end_from_elsewhere_may_be_before_the_creation_but_not_to_come(
+    line: CommandLine, elsewhere: tuple[str, ...]
+) -> None:
+    """Here a customer is as old as its import; a later line may bring such an end, too."""
+    for at, expected in (
+        ("2019-05-01T00:00:00Z", 0),
+        ("2018-05-01T00:00:00Z", 0),
+        ("9999-01-01T00:00:00Z", 1),
+    ):
+        body = {"externalId": "ended-1", "relationshipEndedAt": at, "customData": {}}
+        done = line("customers", "import", written(line.folder, body), "--json", *elsewhere)
+        assert done.code == expected, done.err
+    assert done.json["refusals"][0]["errors"][0]["rule"] == "future"

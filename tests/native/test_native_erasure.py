@@ -6,10 +6,11 @@ It is the other side of the wire and must never import customary.
 import hashlib
 import json
 import time
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from native.client import Json, Native, native
+from native.client import Json, Native, faults, native
 from native.erasing import ERASING, erased, is_signed
 from serving import Tenancy
 
@@ -44,18 +45,36 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(eraser: Native, person:
 def test_a_period_counts_from_the_end_of_the_relationship_if_that_is_on_record(
     eraser: Native, person: Json
 ) -> None:
-    """Without one it counts from the request; a period that is over keeps nothing."""
-    eraser.patch(person["id"], {"relationshipEndedAt": "2024-03-01T13:00:00+01:00"})
-    assert eraser.get(person["id"]).json["relationshipEndedAt"] == "2024-03-01T12:00:00.000Z"
+    """To the millisecond, whatever the offset it was sent with; without one it counts from the request."""
+    ended = person["createdAt"]
+    ended_elsewhere = datetime.fromisoformat(ended).astimezone(timezone(timedelta(hours=1))).isoformat()
+    eraser.patch(person["id"], {"relationshipEndedAt": ended_elsewhere})
+    assert eraser.get(person["id"]).json["relationshipEndedAt"] == ended
     plan = eraser.call("GET", f"/customers/{person['id']}/erasure").json["plan"]
-    assert {one["part"]: one["until"] for one in plan["kept"]} == {
-        "identity": "2029-03-01T12:00:00.000Z",
-        "aml": "2029-03-01T12:00:00.000Z",
-        "payments": "2030-03-01T12:00:00.000Z",
-    }
-    eraser.patch(person["id"], {"relationshipEndedAt": "1999-12-31T23:59:59Z"})
-    plan = eraser.call("GET", f"/customers/{person['id']}/erasure").json["plan"]
-    assert plan["kept"] == []
+    kept = {one["part"]: (int(one["until"][:4]) - int(ended[:4]), one["until"][10:]) for one in plan["kept"]}
+    assert kept == {"identity": (5, ended[10:]), "aml": (5, ended[10:]), "payments": (6, ended[10:])}
+
+
+def test_a_relationship_ends_between_its_creation_and_now(eraser: Native, person: Json) -> None:
+    """Otherwise who may change and erase could have every period over at once; a refusal changes nothing."""
+    created = datetime.fromisoformat(person["createdAt"])
+    just_before = (created - timedelta(milliseconds=1)).isoformat()
+    path = f"/customers/{person['id']}"
+    for wrong, rule in (
+        ("0001-01-01T00:00:00Z", "before_creation"),
+        (just_before, "before_creation"),
+        ((created + timedelta(days=1)).isoformat(), "future"),
+        ("9999-12-31T23:59:59Z", "future"),
+    ):
+        answer = eraser.patch(person["id"], {"relationshipEndedAt": wrong})
+        assert (answer.status, faults(answer)) == (422, {"relationshipEndedAt": rule})
+        if wrong != just_before:  # whose clock is a little slow may say that it ends as it begins
+            answer = eraser.call("POST", "/customers", {"relationshipEndedAt": wrong})
+            assert (answer.status, faults(answer)) == (422, {"relationshipEndedAt": rule})
+    assert eraser.get(person["id"]).json.get("relationshipEndedAt") is None
+    assert len(eraser.call("GET", f"{path}/erasure").json["plan"]["kept"]) == 3
+    for taken in (person["createdAt"], person["createdAt"], None):
+        assert eraser.patch(person["id"], {"relationshipEndedAt": taken}).status == 200
 
 
 @pytest.mark.parametrize("wrong", ["yesterday", "2024-02-30T00:00:00Z", "2024-03-01", 5, True])

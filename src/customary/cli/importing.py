@@ -100,7 +100,7 @@ def import_customers(
         report = Report()
         # An export masks all of these, whatever the room shows: no mask may be taken for a new value.
         masking = trustly.Masking(frozenset(trustly.GUARDED_MEMBERS))
-        sitting = Sitting(masking, house.dice.now().date(), house.settings.date_of_birth_guarded)
+        sitting = Sitting(masking, house.dice.now(), house.settings.date_of_birth_guarded)
         with _progress(stream) as advance:
             for batch in _batches(stream, advance):
                 for told in sorted(_stored(house, chosen, batch, form, sitting, deed), key=_line_of):

@@ -5,7 +5,7 @@ rule; no value leaves this module.
 """
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -147,7 +147,7 @@ class Sitting(msgspec.Struct):
     """
 
     masking: trustly.Masking
-    today: date
+    now: datetime
     birth_guarded: bool = False
     spoken_for: dict[CustomerID, str] = {}
 
@@ -227,7 +227,7 @@ def _own(principal: Principal, line: Stated, sitting: Sitting, known_number: str
             principal,
             line,
             sitting,
-            neutral.revision(line.body),
+            neutral.revision(line.body, sitting.now),
             Disclosure(),
             number=known_number or named.number,
             external_id=named.external_id,
@@ -288,7 +288,7 @@ def _named_or_made(
 def _trustist(
     principal: Principal, line: Stated, sitting: Sitting, known_number: str | None
 ) -> UseCase[Customer]:
-    revision = trustist.revision(line.body, sitting.today, birth_guarded=sitting.birth_guarded)
+    revision = trustist.revision(line.body, sitting.now.date(), birth_guarded=sitting.birth_guarded)
     if known_number is not None and line.customer_id is not None:
         return (yield from customers.change(principal, line.customer_id, revision, Disclosure()))
     members: dict[str, Any] = {name.lower(): value for name, value in line.body.items()}

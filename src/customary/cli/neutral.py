@@ -4,6 +4,7 @@ It must never know whether showing a customer is permitted.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from customary.app.customers import Revision
 from customary.http.fields import Fields
@@ -24,6 +25,6 @@ class Named:
         self.external_id = fields.text("externalId", wire.TEXTS["externalId"][1]) or None
 
 
-def revision(body: Mapping[str, object]) -> Revision:
+def revision(body: Mapping[str, object], now: datetime) -> Revision:
     """Return how a line changes a customer: what is left out keeps its value, null clears it."""
-    return wire.revision(body, instead="export with --unmasked")
+    return wire.revision(body, now=now, moved=True, instead="export with --unmasked")

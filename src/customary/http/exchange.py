@@ -6,7 +6,7 @@ and 0019).
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -225,19 +225,8 @@ class Exchange:
 
         Raises Malformed for a known one that stands twice, and for bytes that are no text.
         """
-        if not self.raw_query:
-            return {}
-        try:
-            pairs = parse_qsl(
-                self.raw_query.decode("ascii"),
-                keep_blank_values=True,
-                errors="strict",
-                max_num_fields=QUERY_FIELDS_MAX,
-            )
-        except ValueError:  # UnicodeDecodeError is one
-            raise Malformed("The query is malformed", part="query") from None
         found: dict[str, str] = {}
-        for name, value in pairs:
+        for name, value in self._query_pairs():
             if name not in known:
                 continue
             if name in found:
@@ -246,6 +235,23 @@ class Exchange:
                 raise Malformed("The query is malformed", part="query")
             found[name] = value
         return found
+
+    def has_others_than(self, known: Collection[str]) -> bool:
+        """Return whether the query has a parameter that is none of these; Malformed as above."""
+        return any(name not in known for name, _ in self._query_pairs())
+
+    def _query_pairs(self) -> list[tuple[str, str]]:
+        if not self.raw_query:
+            return []
+        try:
+            return parse_qsl(
+                self.raw_query.decode("ascii"),
+                keep_blank_values=True,
+                errors="strict",
+                max_num_fields=QUERY_FIELDS_MAX,
+            )
+        except ValueError:  # UnicodeDecodeError is one
+            raise Malformed("The query is malformed", part="query") from None
 
 
 def whole_number(query: Mapping[str, str], name: str, least: int, most: int, *, default: int) -> int:

@@ -18,7 +18,7 @@ from customary.domain.ids import CUSTOMER_ID_LENGTH
 from customary.http.exchange import Exchange, Reply
 from customary.http.shell import Operation, as_body
 from customary.native.instants import instant_of
-from customary.native.paging import cursor, limit_of, position_of, unknown_cursor
+from customary.native.paging import cursor, limit_of, list_query, position_of, unknown_cursor
 from customary.native.subject import Subject
 
 OPERATIONS = (Operation("GET", "/audit", frozenset({Permission.READ_AUDIT}), "list_audit", tenant_only=True),)
@@ -71,7 +71,9 @@ class Audit(Subject):
     async def list_audit(self, exchange: Exchange) -> Reply:
         """Return entries of the tenant's audit trail, newest first unless asked otherwise, page by page."""
         principal = exchange.caller
-        query = exchange.query("customer", "actor", "action", "since", "until", "order", "limit", "cursor")
+        query = list_query(
+            exchange, "customer", "actor", "action", "since", "until", "order", "limit", "cursor"
+        )
         page = ListEntries(
             _sought(query),
             newest_first=_order(query) == "newest",

@@ -16,7 +16,7 @@ from customary.http.fields import check_reach
 from customary.http.shell import Operation, as_body, body_of, check_json_type, deed_of
 from customary.native import wire
 from customary.native.instants import past_instant_of
-from customary.native.paging import cursor, limit_of, position_of, unknown_cursor
+from customary.native.paging import cursor, limit_of, list_query, position_of, unknown_cursor
 from customary.native.subject import (
     NOTHING,
     PREFIX,
@@ -80,7 +80,7 @@ class Customers(Subject):
     async def list_customers(self, exchange: Exchange) -> Reply:
         """Return the customers that the key sees, oldest first, page by page."""
         principal = exchange.caller
-        query = exchange.query("email", "externalId", "orgId", "customerNumber", "limit", "cursor")
+        query = list_query(exchange, "email", "externalId", "orgId", "customerNumber", "limit", "cursor")
         for name, longest in _FILTERS_MAX.items():
             if name in query and not 1 <= len(query[name]) <= longest:
                 rule = "max_length" if query[name] else "min_length"
@@ -111,7 +111,7 @@ class Customers(Subject):
         check_json_type(exchange)
         body = parsed(await body_of(exchange))
         wire.check_reach(principal.reach, body)
-        revision = wire.revision(body)
+        revision = wire.revision(body, now=self._means.dice.now())
         use_case = partial(customers.create, principal, revision)
         customer = await self._means.performer.perform(principal, use_case, deed_of(exchange))
         location = (b"location", f"{PREFIX}/customers/{customer.customer_id}".encode("ascii"))
@@ -123,7 +123,7 @@ class Customers(Subject):
         check_patch_type(exchange)
         body = parsed(await body_of(exchange))
         wire.check_reach(principal.reach, body)
-        revision = wire.revision(body)
+        revision = wire.revision(body, now=self._means.dice.now())
         use_case = partial(
             customers.change,
             principal,

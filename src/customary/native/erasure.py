@@ -26,7 +26,7 @@ from customary.http.body import parsed
 from customary.http.exchange import Exchange, Reply
 from customary.http.fields import Fields, Limits
 from customary.http.shell import Operation, as_body, body_of, check_json_type, deed_of
-from customary.native.paging import cursor, limit_of, position_of, unknown_cursor
+from customary.native.paging import cursor, limit_of, list_query, position_of, unknown_cursor
 from customary.native.reasons import stated_reason
 from customary.native.subject import Subject, customer_id
 
@@ -138,7 +138,7 @@ class Erasures(Subject):
     async def list_erasures(self, exchange: Exchange) -> Reply:
         """Return the certificates of all erasures that the key may see, oldest first, page by page."""
         principal = exchange.caller
-        query = exchange.query("limit", "cursor")
+        query = list_query(exchange, "limit", "cursor")
         limit, position = limit_of(query), position_of(query, _LIST)
         if position is not None and not (is_digits(position) and len(position) <= _NUMBER_DIGITS_MAX):
             raise unknown_cursor()

@@ -9,7 +9,7 @@ import re
 import msgspec
 
 from customary.domain.errors import Invalid, Violation
-from customary.http.exchange import whole_number
+from customary.http.exchange import Exchange, whole_number
 
 LIMIT_MAX = 200
 LIMIT_DEFAULT = 50
@@ -20,6 +20,16 @@ _CURSOR = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 def limit_of(query: dict[str, str]) -> int:
     """Return how many entries a page shall have."""
     return whole_number(query, "limit", 1, LIMIT_MAX, default=LIMIT_DEFAULT)
+
+
+def list_query(exchange: Exchange, *known: str) -> dict[str, str]:
+    """Return the parameters of a list that filters; Invalid for one that it does not know.
+
+    Elsewhere such a one is passed over. Here it may be a misspelt filter, and the answer would be everybody.
+    """
+    if exchange.has_others_than(known):
+        raise unknown_parameter()
+    return exchange.query(*known)
 
 
 def cursor(listed: str, position: str) -> str:
@@ -51,3 +61,8 @@ def position_of(query: dict[str, str], listed: str) -> str | None:
 def unknown_cursor() -> Invalid:
     """Return the refusal of a cursor that is none of the list's."""
     return Invalid(Violation("cursor", "cursor", "cursor is none of this list"))
+
+
+def unknown_parameter() -> Invalid:
+    """Return the refusal of a parameter that a list does not have; its name is the caller's, so not told."""
+    return Invalid(Violation("query", "unknown", "this list has no parameter of such a name"))

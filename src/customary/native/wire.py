@@ -7,6 +7,7 @@ customer is permitted.
 """
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -37,7 +38,8 @@ from customary.domain.masking import BIRTH_MASK, is_mask
 from customary.domain.reach import Reach
 from customary.http import fields as reading
 from customary.http.fields import Fields, Limits, Text
-from customary.native.instants import instant_of
+from customary.http.schemes.hawk import CLOCK_SKEW_SECONDS_MAX
+from customary.native.instants import instant_of, past_instant_of
 
 
 def camel(name: str) -> str:
@@ -190,11 +192,14 @@ def shown(customer: Customer, merchant_id: str, clear: frozenset[str] = frozense
     )
 
 
-def revision(body: Mapping[str, object], *, instead: str = "send it in clear") -> Revision:
+def revision(
+    body: Mapping[str, object], *, now: datetime, moved: bool = False, instead: str = "send it in clear"
+) -> Revision:
     """Return how this body changes a customer: what is left out keeps its value, null clears it (RFC 7396).
 
     Members that are the server's own are taken and change nothing, so that what was read can be sent back.
-    ``instead`` says what to do where a new customer comes with a mask.
+    ``instead`` says what to do where a new customer comes with a mask. ``moved`` says that the customer comes
+    from elsewhere, where it may be older than it is here.
     """
 
     def revised(current: Customer | None) -> CustomerPatch:
@@ -214,7 +219,7 @@ def revision(body: Mapping[str, object], *, instead: str = "send it in clear") -
         if "enrollDate" in body:
             changes["enroll_date"] = fields.integer("enrollDate")
         if "relationshipEndedAt" in body:
-            changes["relationship_ended_at"] = _instant_text(fields, "relationshipEndedAt")
+            changes["relationship_ended_at"] = _ended(fields, current, now, moved=moved)
         if "customData" in body:
             changes["custom_data"] = _custom_data(fields, current)
         fields.check()
@@ -246,16 +251,29 @@ def _guarded_text(fields: Fields, name: str, field: str, current: Customer | Non
     return UNSET
 
 
-def _instant_text(fields: Fields, name: str) -> Text:
-    """Return an instant in the one form in which it is kept: in UTC, with milliseconds."""
+def _ended(fields: Fields, current: Customer | None, now: datetime, *, moved: bool) -> Text:
+    """Return when the relationship ended, in UTC with milliseconds, the one form in which it is kept.
+
+    Retention counts from it, so whoever may erase could do so too soon by an end before the beginning. What
+    is on record already can be sent back, whatever it is.
+    """
+    name = "relationshipEndedAt"
     value = fields.text(name, TEXT)
     if not isinstance(value, str):
         return value
     try:
-        return instant_text(instant_of(name, value))
+        text = instant_text(instant_of(name, value))
+        if current is not None and text == current.particulars.relationship_ended_at:
+            return text
+        ended = past_instant_of(name, value, now)
     except Invalid as invalid:
         fields.violations += invalid.violations
         return UNSET
+    began = now - timedelta(seconds=CLOCK_SKEW_SECONDS_MAX) if current is None else current.created_at
+    if not moved and ended < began:
+        fields.violations.append(Violation(name, "before_creation", f"{name} is before createdAt"))
+        return UNSET
+    return text
 
 
 def _custom_data(fields: Fields, current: Customer | None) -> dict[str, object] | UnsetType | None:

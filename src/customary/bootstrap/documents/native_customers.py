@@ -59,7 +59,7 @@ def customer_of(*bodies: dict[str, Any]) -> Customer:
     """Return the customer that these bodies make, one after the other, as the room reads them."""
     contents = EMPTY
     for body in bodies:
-        contents = patched(*contents, wire.revision(body)(None))
+        contents = patched(*contents, wire.revision(body, now=CREATED_AT)(None))
     return Customer(
         TenantID("a1b2c3d4-e5f6-7890-abcd-ef1234567890"),
         CustomerID(CUSTOMER_ID),

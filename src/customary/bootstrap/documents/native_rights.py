@@ -62,7 +62,7 @@ def rights_additions() -> dict[str, Addition]:
             ),
             parameters=(PATH_ID, REASON),
             granted=SPEECH.granted("Everything that is held", ref("Export"), {"person": _exported()}, SIGNED),
-            refusals=("Unprocessable", *READING, "NotFound", "Conflict"),
+            refusals=("Unprocessable", *READING, "NotFound", "Gone", "Conflict"),
             tag=TAG["name"],
         ),
     }

@@ -32,7 +32,7 @@ from customary.domain.errors import (
     Violation,
 )
 from customary.native.errors import PROBLEM_TYPE, NativeErrors
-from customary.native.paging import LIMIT_DEFAULT, LIMIT_MAX, unknown_cursor
+from customary.native.paging import LIMIT_DEFAULT, LIMIT_MAX, unknown_cursor, unknown_parameter
 
 CUSTOMER_ID = "3kTp9j2mN5xR"
 SIGNED = ("server-authorization",)
@@ -149,6 +149,7 @@ def _of_requests() -> dict[str, dict[str, Refusal]]:
                 Invalid(Violation("limit", "range", f"limit is not a whole number from 1 to {LIMIT_MAX}")),
             ),
             "cursor": Refusal("The cursor is none of this list", unknown_cursor()),
+            "unknown": Refusal("A list that filters has no such parameter", unknown_parameter()),
         },
         "BadRequest": {"json": NOT_JSON, "header": HEADER},
         "NotFound": {
