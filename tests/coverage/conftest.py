@@ -2,10 +2,8 @@
 
 import pytest
 
-pytest.register_assert_rewrite("coverage.walked")
-
-from coverage.walked import Voices  # noqa: E402  # only what is imported later is rewritten
-from serving import Server, make_tenancy  # noqa: E402  # after the line above
+from coverage.walked import Voices
+from serving import Server, make_tenancy
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-pytest.register_assert_rewrite("native.client", "native.erasing")
-
-from native.client import GUARDED, SARAH, Json, Native, native  # noqa: E402  # only what is imported later is rewritten
-from native.erasing import ERASING  # noqa: E402  # as above
-from serving import Server, Tenancy, make_tenancy  # noqa: E402  # as above
+from native.client import GUARDED, SARAH, Json, Native, native
+from native.erasing import ERASING
+from serving import Server, Tenancy, make_tenancy
 
 
 @pytest.fixture(scope="session")
