@@ -28,7 +28,7 @@ UNKNOWN = HELD + "@pytest.mark.statement('T99')\ndef test_one():\n    assert Tru
 def session(folder: Path, suite: str, *options: str) -> "subprocess.CompletedProcess[str]":
     """Run a test session of this suite alone, with this project's conftest."""
     (folder / "tests" / "dialects").mkdir(parents=True)
-    for name in ("conftest.py", "statements.py", "serving.py", "merchant.py"):
+    for name in ("conftest.py", "engines.py", "clusters.py", "statements.py", "serving.py", "merchant.py"):
         shutil.copy(TESTS / name, folder / "tests")
     (folder / "tests" / "dialects" / "test_suite.py").write_text(f"import pytest\n{suite}")
     (folder / "pytest.ini").write_text(

@@ -128,7 +128,9 @@ def sealed(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         server.stop()
         (server.folder / "kept.key").rename(key)
         server.start()
-        assert _ready(server) == (200, {"status": "ready"}), "with its key back it is as it was"
+        assert _ready(server) == (200, {"status": "ready", "durability": "local"}), (
+            "with its key back it is as it was"
+        )
         assert all(voices.usual(room).create() for room in ROOMS)
 
 
@@ -154,7 +156,7 @@ def test_a_sealed_server_answers_unavailable_in_the_rooms_own_shape(sealed: Voic
 def test_a_sealed_server_says_so_and_lives(sealed: Voices) -> None:
     """Whoever looks after the server sees that it is up, that it is not ready, and why."""
     server = sealed.tenancy.server
-    assert _ready(server) == (503, {"status": "sealed"})
+    assert _ready(server) == (503, {"status": "sealed", "durability": "local"})
     healthy = server.send("GET", "/healthz")
     assert (healthy.status, healthy.json) == (200, {"status": "ok"})
     assert server.send("GET", "/metrics").status == 200

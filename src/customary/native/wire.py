@@ -271,7 +271,7 @@ def _ended(fields: Fields, current: Customer | None, now: datetime, *, moved: bo
         return UNSET
     began = now - timedelta(seconds=CLOCK_SKEW_SECONDS_MAX) if current is None else current.created_at
     if not moved and ended < began:
-        fields.violations.append(Violation(name, "before_creation", f"{name} is before createdAt"))
+        fields.fault(name, "before_creation")
         return UNSET
     return text
 
