@@ -154,6 +154,18 @@ def test_the_command_line_requires_it_too(strict: Server) -> None:
     assert [leaf["action"] for leaf in tenancy.trail()][-1] == "customer.revealed"
 
 
+def test_what_is_kept_of_the_erased_is_not_shown_where_a_reason_is_required(strict: Server) -> None:
+    """No key is left to seal one under, so nothing is shown; certificates, which hold no value, still are."""
+    tenancy = make_tenancy(strict)
+    shop(tenancy).create(externalId="gone")
+    (one,) = strict.printed("customers", "list", "--tenant", tenancy.tenant_id)
+    where = (one["id"], "--tenant", tenancy.tenant_id)
+    strict.printed("erasure", "execute", *where)
+    refused = strict.run("erasure", "show", *where, "--kept")
+    assert (refused.returncode, "reason_required" in refused.stderr) == (2, True)
+    assert strict.run("erasure", "show", *where).returncode == 0
+
+
 def test_a_command_takes_a_reason_only_where_it_is_kept(server: Server, tenancy: Tenancy) -> None:
     """Nobody is told of masks, so a reason for them would be lost: wrong usage; so is one that is none."""
     where = ("--tenant", tenancy.tenant_id)

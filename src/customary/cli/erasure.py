@@ -179,6 +179,11 @@ def show(
     from customary.app.certificates import fetch_certificate, reveal_kept
 
     with open_house(data) as house:
+        if kept and house.settings.reason_required:
+            raise WrongUsage(
+                "No key is left under which to seal a reason for an erased customer, and reason_required"
+                " lets nothing be shown without one; CUSTOMARY_REASON_REQUIRED=false before the command does"
+            )
         number, customer_id = 0, ""
         if is_digits(spelling) and len(spelling) < _NUMBER_DIGITS:
             number, chosen = int(spelling), choose(house, tenant_id)
