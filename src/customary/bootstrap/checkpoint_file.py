@@ -10,6 +10,7 @@ import os
 import select
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -197,7 +198,7 @@ def kept(path: Path) -> list[Kept]:
         raise Unavailable(f"{path} cannot be read", detail=os.strerror(error.errno or 0)) from None
     if not paths:
         raise Unavailable(f"There is no file of checkpoints in {path}")
-    return [Kept(one.name, lambda one=one: _lines(one)) for one in paths]  # type: ignore[misc]  # default of a lambda
+    return [Kept(one.name, partial(_lines, one)) for one in paths]
 
 
 def _age(path: Path) -> tuple[str, int, str]:
