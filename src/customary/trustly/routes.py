@@ -149,7 +149,8 @@ class Routes:
 
     async def _merchant_id(self, principal: Principal) -> str:
         merchant = await self._registry.merchant(principal)
-        assert merchant is not None, "a Basic credential is a merchant's"  # noqa: S101
+        if merchant is None:
+            raise AssertionError("a Basic credential is a merchant's")
         return merchant.merchant_id
 
     async def _answer(self, principal: Principal, customer: Customer, disclosure: Disclosure) -> Reply:
