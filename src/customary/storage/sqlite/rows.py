@@ -69,7 +69,7 @@ def instant_or_none(microseconds: int | None) -> datetime | None:
 
 
 def record(tenant_id: str, row: Any) -> SealedCustomer:
-    """Return the record that a row of ``reads.RECORD_COLUMNS`` tells of.
+    """Return the record that a row of the columns of ``reads.RECORD_BY_ID`` tells of, or of their first nine.
 
     Without its key a record is there but cannot be opened: ``wrapped_key`` is empty then.
     """
