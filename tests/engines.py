@@ -12,9 +12,9 @@ import clusters
 SQLITE = "sqlite"
 _POSTGRES = "postgres-"
 ENGINES = tuple(
-    os.environ.get(
-        "CUSTOMARY_TEST_ENGINES", ",".join((SQLITE, *(f"{_POSTGRES}{v}" for v in clusters.VERSIONS)))
-    ).split(",")
+    os.environ.get("TEST_ENGINES", ",".join((SQLITE, *(f"{_POSTGRES}{v}" for v in clusters.VERSIONS)))).split(
+        ","
+    )
 )
 """Which are tested: all, unless somebody in a hurry names some."""
 
